@@ -1,0 +1,176 @@
+"""The one interface: a `Model` answers requests. Endpoints, checkpoints, recordings, wrappers and teams all are one.
+
+What else a model can do is a *power*, asked for with `model.power(Score)`, never with `isinstance`: a wrapper or a
+team answers for what it really passes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from consilience.types import Draws, Event, Reply, Request, Scope, Token, Wording
+
+if TYPE_CHECKING:
+    import numpy as np
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens."""
+
+    prompt: float
+    completion: float
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Dollars for one call."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Facts about a model.
+
+    `fingerprint` changes whenever its answers could (weights, revision, endpoint, options). `forms` are its own
+    wordings of prompt forms; `renders` is False for teams, which hand a request on as it is. `powers` and `settings`
+    (such as `seed`, `logprobs`, `top_k`) say what it honours; anything else is refused, never dropped.
+    """
+
+    name: str
+    fingerprint: str
+    price: Price | None = None
+    context: int | None = None
+    description: str = ""
+    parameters: int | None = None
+    powers: frozenset[str] = frozenset()
+    settings: frozenset[str] = frozenset()
+    forms: Mapping[str, Wording] = field(default_factory=dict)
+    renders: bool = True
+    recorded: bool = False
+
+
+class Model(Protocol):
+    """Anything that answers."""
+
+    @property
+    def card(self) -> Card:
+        """Facts: name, fingerprint, price, powers."""
+        ...
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """One reply per draw, in order. Raises ModelError when the model cannot answer."""
+        ...
+
+    def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """Deltas and progress of one draw, ending with a `done` event whose reply's text is the sum of the deltas."""
+        ...
+
+    def power(self, kind: type[P]) -> P | None:
+        """The power of this kind, or None when the model does not offer it."""
+        ...
+
+
+class Combiner(Protocol):
+    """A pure function of the members' next-token distributions, equal by value, so that rows share a batch.
+
+    `combine(logits)` takes a float32 tensor [members, rows, vocabulary] of raw logits, on one device, and returns
+    scores [rows, vocabulary] that the sampler turns into probabilities by softmax.
+    """
+
+    def combine(self, logits: Any) -> Any:
+        """Scores of the next token, [rows, vocabulary]."""
+        ...
+
+
+class NextTokens(Protocol):
+    """Full next-token distributions, in lockstep with other models of the same host and vocabulary."""
+
+    @property
+    def host(self) -> object:
+        """Models decode together only on one host."""
+        ...
+
+    @property
+    def vocabulary(self) -> str:
+        """Digest of the id-to-token map; equal digests may be mixed by id."""
+        ...
+
+    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
+                     draws: Draws, scope: Scope) -> list[Reply]:
+        """Decode one text with `peers` (self first): `requests[i]` is the rendered prompt of `peers[i]`, the sampling is
+        that of `requests[0]`, and every token is drawn from the combined distribution. One reply per draw."""
+        ...
+
+    async def next(self, request: Request, choices: Sequence[str]) -> list[float]:
+        """Log-probability of each of `choices` as the text that follows the prompt and prefix."""
+        ...
+
+
+class Continue(Protocol):
+    """`Request.prefix` is honoured: the model goes on from a partial answer."""
+
+
+class Score(Protocol):
+    """Log-probabilities of a given text."""
+
+    async def score(self, request: Request, text: str) -> list[Token]:
+        """The tokens of `text` as an answer to `request`, each with its log-probability."""
+        ...
+
+
+class Verify(Protocol):
+    """Rates answers."""
+
+    async def verify(self, request: Request, answers: Sequence[str]) -> list[float | None]:
+        """One score per answer, higher is better; None where no score can be given."""
+        ...
+
+
+class Embed(Protocol):
+    """Vectors of texts."""
+
+    async def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 array [texts, dimensions]."""
+        ...
+
+
+class Hidden(Protocol):
+    """Hidden states of a given text."""
+
+    async def hidden(self, request: Request, text: str) -> np.ndarray:
+        """Float32 array [layers + 1, tokens, width]."""
+        ...
+
+
+class Weights(Protocol):
+    """Access to the checkpoint."""
+
+    @property
+    def path(self) -> Path:
+        """Folder with config.json, tokenizer files and safetensors (adapters already merged in)."""
+        ...
+
+    def sibling(self, path: Path, name: str) -> Model:
+        """The checkpoint at `path` as a model on the same host, with this model's card (price, wordings)."""
+        ...
+
+
+POWERS: Mapping[str, type] = {p.__name__: p for p in (NextTokens, Continue, Score, Verify, Embed, Hidden, Weights)}
+"""All kinds of power by name, as cards and error messages show them."""
+
+
+def powers_of(model: Model) -> frozenset[str]:
+    """Names of the powers that `model` really offers."""
+    return frozenset(name for name, kind in POWERS.items() if model.power(kind) is not None)
+
+
+async def stream_whole(model: Model, request: Request, draw: Draws, scope: Scope) -> AsyncIterator[Event]:
+    """A stream for models that only answer at once: one delta, then `done`."""
+    [reply] = await model.generate(request, draw, scope)
+    if reply.text:
+        yield Event("delta", reply.text)
+    yield Event("done", reply=reply)

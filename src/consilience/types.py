@@ -1,0 +1,287 @@
+"""The values that flow through the house. All are frozen; none knows a model, a file or a clock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, Self
+
+Fields = tuple[tuple[str, "str | tuple[str, ...]"], ...]
+"""Named parts of a prompt: texts, or lists of texts (peers, candidates, options)."""
+
+
+class AnswerFormat(Protocol):
+    """What counts as an answer: how to read one from a text, tell equal ones, and score them. See `reading/`."""
+
+    @property
+    def name(self) -> str:
+        """Stable name including parameters and version, such as `choice-4/1`."""
+        ...
+
+    @property
+    def instruction(self) -> str:
+        """One sentence that tells a model how to write its answer; may be empty."""
+        ...
+
+    def read(self, text: str) -> str | None:
+        """The canonical answer in `text`, or None when none can be read (an abstention)."""
+        ...
+
+    async def group(self, readings: Sequence[str | None]) -> list[int | None]:
+        """For each reading the index of its class of equal answers, numbered by first appearance; None abstains."""
+        ...
+
+    async def score(self, reading: str | None, references: Sequence[str]) -> float:
+        """0..1: how well `reading` matches the best of `references`; an abstention scores 0."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+    name: str | None = None
+    tool_calls: tuple[Any, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+
+    @property
+    def greedy(self) -> bool:
+        """True when every draw would be the same."""
+        return self.temperature == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A prompt as data: `text` with `{field}` places; a list field is written item by item with `item`."""
+
+    text: str
+    item: str = "{number}. {text}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: content and nothing else.
+
+    `form` names the prompt form in which the last user message (the question) is put to a model, with `fields` as
+    its other parts; the model that finally answers renders it in its own wording (`prompt.py`). `form=None` sends the
+    messages as they are. `prefix` is a partial answer to continue; replies hold only what follows it.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    seed: int = 0
+    prefix: str = ""
+    form: str | None = None
+    fields: Fields = ()
+    format: AnswerFormat | None = None
+    tools: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, question: str, **changes: Any) -> Self:
+        """A request with one user message."""
+        return cls((Message("user", question),), **changes)
+
+    @property
+    def question(self) -> str:
+        """Text of the last user message."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.content
+        return ""
+
+    def having(self, **changes: Any) -> Request:
+        """A copy with other fields."""
+        return replace(self, **changes)
+
+    def sampled(self, **changes: Any) -> Request:
+        """A copy with other sampling, such as `sampled(temperature=0, max_tokens=8)`."""
+        return replace(self, sampling=replace(self.sampling, **changes))
+
+    def content(self) -> dict[str, Any]:
+        """Everything that a draw depends on, JSON-able; the answer format is outside."""
+        return {
+            "messages": [[m.role, m.content, m.name, list(m.tool_calls), m.tool_call_id] for m in self.messages],
+            "sampling": [getattr(self.sampling, f.name) for f in fields(Sampling)],
+            "seed": self.seed, "prefix": self.prefix, "form": self.form,
+            "fields": [list(pair) for pair in self.fields], "tools": list(self.tools),
+        }
+
+    def key(self) -> str:
+        """Hex digest of `content()`."""
+        return digest(self.content())
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The samples wanted: draws `first .. first+n-1` of a stream."""
+
+    n: int = 1
+    first: int = 0
+    stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent, in calls and tokens."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.calls + other.calls, self.prompt_tokens + other.prompt_tokens,
+                     self.completion_tokens + other.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One emitted token with its log-probability and, where known, the likeliest alternatives."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A member that gave nothing, and why (`down`, `timeout`, `budget`, `unread`, ...)."""
+
+    member: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer and its whole story: `parts` are the replies that it was made of, so trace, bill and blame are one tree.
+
+    `stop` is `stop`, `length` or `error`. `cost` is in US dollars, None when a price is unknown (never 0 for unknown).
+    `seconds` is the recorded time of the first generation; for a team, of its critical path. `score` is set only on
+    recorded replies that carry one. `note` holds what a method decided (votes, route, confidence).
+    """
+
+    text: str | None
+    reading: str | None = None
+    stop: str = "stop"
+    usage: Usage = Usage()
+    cost: float | None = None
+    seconds: float = 0.0
+    model: str = ""
+    asked: str = ""
+    draw: int = 0
+    started: float = 0.0
+    reasoning: str = ""
+    tokens: tuple[Token, ...] | None = None
+    score: float | None = None
+    parts: tuple[Reply, ...] = ()
+    absent: tuple[Absent, ...] = ()
+    unread: bool = False
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    def having(self, **changes: Any) -> Reply:
+        """A copy with other fields."""
+        return replace(self, **changes)
+
+    def noting(self, **note: Any) -> Reply:
+        """A copy whose note also says these things."""
+        return replace(self, note={**self.note, **note})
+
+    @property
+    def logprob(self) -> float | None:
+        """Mean log-probability of the emitted tokens, or None where they are unknown."""
+        return sum(t.logprob for t in self.tokens) / len(self.tokens) if self.tokens else None
+
+
+def total_cost(replies: Sequence[Reply]) -> float | None:
+    """Sum of costs; unknown when any is unknown."""
+    costs = [r.cost for r in replies]
+    return None if any(c is None for c in costs) else float(sum(c for c in costs if c is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a stream: `delta` (a piece of text), `progress` (a note), or `done` (the finished reply)."""
+
+    kind: str
+    text: str = ""
+    reply: Reply | None = None
+
+
+class Ledger(Protocol):
+    """A nested budget: reserve before a call, settle after it. See `models/wrappers/budgeted.py`."""
+
+    def reserve(self, amount: float) -> Reservation:
+        """Set `amount` dollars aside, or raise BudgetError."""
+        ...
+
+    @property
+    def left(self) -> float:
+        """Dollars that may still be reserved."""
+        ...
+
+
+class Reservation(Protocol):
+    """Money set aside for one call."""
+
+    def settle(self, spent: float) -> None:
+        """Book what was spent and return the rest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What travels with a call and never enters a key: the budget, the deadline, whose question it is, wanted extras.
+
+    `extras` may hold `logprobs`. `example` and `variant` let recorded members find their line.
+    """
+
+    ledger: Ledger | None = None
+    deadline: float | None = None
+    example: str = ""
+    variant: str = ""
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question of a task with its reference answers.
+
+    `cluster` groups questions that share a source (a passage, a template) for clustered errors; `skill` names a
+    sub-task for breakdowns; `solution` is a worked solution where there is one.
+    """
+
+    id: str
+    request: Request
+    references: tuple[str, ...] = ()
+    task: str = ""
+    skill: str = ""
+    cluster: str = ""
+    solution: str = ""
+
+    @property
+    def question(self) -> str:
+        """The question's text."""
+        return self.request.question
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 (32 characters) of a JSON-able value, independent of dictionary order."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
