@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from consilience.types import Draws, Event, Reply, Request, Scope, Token, Wording
+from consilience.types import Draws, Event, Reply, Request, Scope, Token, Usage, Wording
 
 if TYPE_CHECKING:
     import numpy as np
 
 P = TypeVar("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Generic[T]):
+    """What a power gave, and what it took: calls, tokens read, dollars (None = unknown), seconds."""
+
+    value: T
+    usage: Usage = Usage(calls=1)
+    cost: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ class NextTokens(Protocol):
         that of `requests[0]`, and every token is drawn from the combined distribution. One reply per draw."""
         ...
 
-    async def next(self, request: Request, choices: Sequence[str]) -> list[float]:
+    async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
         """Log-probability of each of `choices` as the text that follows the prompt and prefix."""
         ...
 
@@ -117,7 +128,7 @@ class Continue(Protocol):
 class Score(Protocol):
     """Log-probabilities of a given text."""
 
-    async def score(self, request: Request, text: str) -> list[Token]:
+    async def score(self, request: Request, text: str) -> Measured[list[Token]]:
         """The tokens of `text` as an answer to `request`, each with its log-probability."""
         ...
 
@@ -125,7 +136,7 @@ class Score(Protocol):
 class Verify(Protocol):
     """Rates answers."""
 
-    async def verify(self, request: Request, answers: Sequence[str]) -> list[float | None]:
+    async def verify(self, request: Request, answers: Sequence[str]) -> Measured[list[float | None]]:
         """One score per answer, higher is better; None where no score can be given."""
         ...
 
@@ -133,7 +144,7 @@ class Verify(Protocol):
 class Embed(Protocol):
     """Vectors of texts."""
 
-    async def embed(self, texts: Sequence[str]) -> np.ndarray:
+    async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:
         """Float32 array [texts, dimensions]."""
         ...
 
@@ -141,7 +152,7 @@ class Embed(Protocol):
 class Hidden(Protocol):
     """Hidden states of a given text."""
 
-    async def hidden(self, request: Request, text: str) -> np.ndarray:
+    async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
         """Float32 array [layers + 1, tokens, width]."""
         ...
 

@@ -132,7 +132,9 @@ def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
         if name not in fields:
             raise ConfigError(f"the wording has a place {{{name}}}, which is not among {sorted(fields)}")
         value = fields[name]
-        return clip(value) if isinstance(value, str) else items(wording.item, value)
+        if not isinstance(value, str):
+            return items(wording.item, value)
+        return value if name in ("question", "instruction") else clip(value)
 
     return _PLACE.sub(fill, wording.text).strip()
 
@@ -153,7 +155,7 @@ def letter(index: int) -> str:
     return chr(ord("A") + index)
 
 
-def clip(text: str, limit: int = PEER_CHARACTERS * 4) -> str:
+def clip(text: str, limit: int = PEER_CHARACTERS) -> str:
     """The tail of a text that is too long, with a mark; the answer sits at the end."""
     return text if len(text) <= limit else "[...] " + text[-limit:]
 
