@@ -1,0 +1,148 @@
+"""Lettered options: find the letter that the model finally commits to, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from consilience.errors import ConfigError
+from consilience.reading.base import ByKey
+from consilience.reading.text import boxed, json_answer, last_sentence, plain, squeeze, visible
+
+_WRAP = re.compile(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf)\{\s*([^{}]*?)\s*\}")
+_JOIN = r"(?:\s*\)?\s*(?:,|/|\bor\b|\band\b|&)\s*(?:\b(?:or|and|option)\b\s*)*\(?"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(ByKey):
+    """Reads one of `n` letters from A; `texts`, where given, are the options' texts and may be named instead."""
+
+    n: int
+    texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= 26:
+            raise ConfigError(f"a choice has 1 to 26 options, got {self.n}")
+        if self.texts and len(self.texts) != self.n:
+            raise ConfigError(f"a choice of {self.n} options got {len(self.texts)} option texts")
+
+    @property
+    def name(self) -> str:
+        """`choice-4/1`. The option texts belong to the question, not to the name."""
+        return f"choice-{self.n}/1"
+
+    @property
+    def instruction(self) -> str:
+        """One sentence for the prompt."""
+        return 'Finish with "The answer is X.", where X is the letter of the right option.'
+
+    def read(self, text: str) -> str | None:
+        """The letter: JSON field, box, answer phrase, lone line, opening letter, single bracketed letter, option text."""
+        return _read(_rules(self.n), self.texts, visible(text))
+
+    def refer(self, reference: str) -> str | None:
+        """The letter of a reference such as `C`, `(C)`, `C) text`, or the text of an option."""
+        return _alone(_rules(self.n), reference) or _by_text(self.texts, reference) or self.read(reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The patterns for one number of options."""
+
+    phrase: re.Pattern[str]
+    joined: re.Pattern[str]
+    alone: re.Pattern[str]
+    opening: re.Pattern[str]
+    bracketed: re.Pattern[str]
+    verdict: re.Pattern[str]
+
+
+@lru_cache(maxsize=26)
+def _rules(n: int) -> _Rules:
+    upper = f"A-{chr(64 + n)}"
+    lower = f"a-{chr(96 + n)}"
+    mark = r"[(\[{]?"
+    letter = rf"(?:{mark}(?P<upper>[{upper}])(?![\w'\u2019])|(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n))))"
+    noun = r"(?:answer|option|choice)"
+    return _Rules(
+        phrase=re.compile(
+            rf"(?i:\b{noun}\b(?!\s+{noun}s\b)(?:\s+(?!is\b|not\b)[\w'-]+|\s*\([^)\n]{{4,30}}\)){{0,6}}?\s*(?:\bis\b|\bbe\b|\bwould\s+be\b|:|=|-)"
+            rf"[\s:]*(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+)*[:\s]*){mark}\(?{letter}"),
+        joined=re.compile(rf"[)\].]*\s*(?:(?:,|/|\bor\b|\band\b|&)\s*)+(?i:option\s+|choice\s+)?{mark}[{upper}{lower}](?![\w'\u2019])"),
+        alone=re.compile(rf"\W*?(?i:(?:option|choice|answer)\s*:?\s*)?\W*([{upper}])\W*", re.DOTALL),
+        opening=re.compile(rf"\W*?([{upper}])(?:\s*[)\].:]\s*(?=\S|$)|\s*,\s*(?=(?:because|since|as|which|given|due)\b)|\s+(?=because\b|since\b|is\s+(?:the\s+)?(?:correct|right|answer|best))|\s+-\s)"),
+        bracketed=re.compile(rf"[(\[]([{upper}])[)\]]"),
+        verdict=re.compile(
+            rf"(?:\b(?i:option|choice|answer)\s+{mark}([{upper}])[)\].]?|(?<![\w']){mark}([{upper}])[)\]]?)"
+            rf"\s+(?:is|seems|appears|would\s+be)\s+(?:to\s+be\s+)?(?:the\s+)?(?:only\s+|most\s+|best\s+)?(?:correct|right|best|true|answer|appropriate|accurate)"),
+    )
+
+
+def _read(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
+    if not text:
+        return None
+    value = json_answer(text)
+    if value is not None:
+        return _alone(rules, value) or _opening(rules, value) or _by_text(texts, value)
+    box = boxed(text) if "box" in text else None
+    if box is not None:
+        inside = _WRAP.sub(r"\1", box)
+        found = _alone(rules, inside.upper() if len(inside) < 4 else inside) or _opening(rules, inside) or _by_text(texts, inside)
+        if found:
+            return found
+    text = plain(text)
+    return _by_phrase(rules, texts, text)
+
+
+def _by_phrase(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
+    last = None
+    for last in rules.phrase.finditer(text):
+        pass
+    if last is not None:
+        if rules.joined.match(text, last.end()):
+            return None
+        return (last["upper"] or last["lower"]).upper()
+    lines = [line for line in text.split("\n") if line.strip()]
+    found = _alone(rules, lines[-1]) or _alone(rules, lines[0]) or _verdict(rules, text) or _opening(rules, text)
+    if found:
+        return found
+    sentence = last_sentence(text)
+    letters = set(rules.bracketed.findall(sentence))
+    if letters:
+        return letters.pop() if len(letters) == 1 else None
+    return _by_text(texts, sentence)
+
+
+def _alone(rules: _Rules, line: str) -> str | None:
+    match = rules.alone.fullmatch(line) if len(line) < 40 else None
+    return match[1] if match else None
+
+
+def _verdict(rules: _Rules, text: str) -> str | None:
+    found = rules.verdict.findall(text)
+    return (found[-1][0] or found[-1][1]) if found else None
+
+
+def _opening(rules: _Rules, text: str) -> str | None:
+    """The letter that opens the reply, unless other lines open with other letters (a list of options is no answer)."""
+    first = rules.opening.match(text)
+    if first is None or rules.joined.match(text, first.end(1)):
+        return None
+    letters = {m[1] for line in text.split("\n") if (m := rules.opening.match(line))}
+    return first[1] if len(letters) == 1 else None
+
+
+def _by_text(texts: tuple[str, ...], sentence: str) -> str | None:
+    """The option whose text stands in the sentence, longest first; None when two that do not contain each other do."""
+    if not texts:
+        return None
+    said = f" {_bare(sentence)} "
+    hits = [i for i, text in enumerate(texts) if (bare := _bare(text)) and f" {bare} " in said]
+    longest = sorted(hits, key=lambda i: -len(texts[i]))
+    kept = [i for k, i in enumerate(longest) if not any(_bare(texts[i]) in _bare(texts[j]) for j in longest[:k])]
+    return chr(65 + kept[0]) if len(kept) == 1 else None
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.sub(r"[^\w%$+*/=<>-]+", " ", squeeze(text)).split())

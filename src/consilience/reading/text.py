@@ -1,0 +1,146 @@
+"""What all answer formats share: the visible part of a reply, and the span in which it states its answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+_END = "</think>"
+_EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w(*])", re.DOTALL)
+_JSON = re.compile(r"""["'](?:final[_ ]?)?answer["']\s*:\s*""", re.IGNORECASE)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?', re.DOTALL)
+_CUE = re.compile(
+    r"\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?:not|n't)\b)[\s:=]*",
+    re.IGNORECASE)
+_TAIL = re.compile(
+    r"(?:,|;|\s[-\u2013\u2014])\s*(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b"
+    r"|\s+because\b|[.!]\s+(?=[A-Z])", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"(?:i\s*(?:'|\u2019)?m\s+sorry|i\s+am\s+sorry|sorry\b|i\s+apologi[sz]e|i\s*(?:'|\u2019)?m\s+(?:unable|not\s+able)"
+    r"|i\s+(?:am\s+(?:unable|not\s+able)|can\s?not|can(?:'|\u2019)t|could\s+not|won(?:'|\u2019)t|will\s+not|do\s+not\s+know"
+    r"|don(?:'|\u2019)t\s+know))\b", re.IGNORECASE)
+
+
+def visible(text: str) -> str:
+    """What follows the end-of-thinking mark, stripped; empty when a `<think>` was never closed."""
+    end = text.rfind(_END)
+    if end >= 0:
+        text = text[end + len(_END):]
+    return "" if "<think>" in text else text.strip()
+
+
+def plain(text: str) -> str:
+    """The text without markdown emphasis (`**x**`, `__x__`, `` `x` ``); powers and products keep their stars."""
+    if "**" in text or "__" in text:
+        text = _EMPHASIS.sub(r"\2", text)
+    return text.replace("`", "") if "`" in text else text
+
+
+def boxed(text: str) -> str | None:
+    """Contents of the last `\\boxed{...}` (or `\\fbox`, `\\box`) with balanced braces, or None."""
+    at = text.rfind("box")
+    while at >= 0:
+        open_ = text.find("{", at)
+        if open_ >= 0 and text[at:open_].strip() in ("boxed", "box"):
+            inside = _balanced(text, open_)
+            if inside is not None:
+                return inside.strip()
+        at = text.rfind("box", 0, at)
+    return None
+
+
+def _balanced(text: str, open_: int) -> str | None:
+    depth = 0
+    for i in range(open_, len(text)):
+        if text[i] == "{":
+            depth += 1
+        elif text[i] == "}":
+            depth -= 1
+            if depth == 0:
+                return text[open_ + 1:i]
+    return None
+
+
+def json_answer(text: str) -> str | None:
+    """The value of the last `"answer"` field of a JSON-like reply, sound or broken; None when there is none."""
+    if "nswer" not in text and "NSWER" not in text:
+        return None
+    last = None
+    for last in _JSON.finditer(text):
+        pass
+    if last is None:
+        return None
+    try:
+        value, _ = json.JSONDecoder(strict=False).raw_decode(text, last.end())
+    except ValueError:
+        return _broken(text[last.end():])
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _broken(rest: str) -> str:
+    quoted = _STRING.match(rest)
+    if quoted:
+        return (quoted[1] if quoted[1] is not None else quoted[2]).strip()
+    return rest.split("\n", 1)[0].rstrip("`} \t,")
+
+
+def cued(text: str) -> str | None:
+    """What follows the last phrase such as `the answer is`, to the end of the line (or the next line that has text)."""
+    if "nswer" not in text and "NSWER" not in text:
+        return None
+    last = None
+    for last in _CUE.finditer(text):
+        pass
+    if last is None:
+        return None
+    line = text[last.end():].split("\n", 1)[0].strip()
+    return line or None
+
+
+def stated(text: str) -> str | None:
+    """The span in which a visible reply states its answer: JSON field, box, `####` line, answer phrase; else None."""
+    found = json_answer(text)
+    if found is not None:
+        return found.strip()
+    found = boxed(text) if "box" in text else None
+    if found is not None:
+        return found
+    if "####" in text:
+        return text.rsplit("####", 1)[1].strip().split("\n", 1)[0].strip()
+    return cued(text)
+
+
+def cut(span: str) -> str:
+    """The span up to what only explains it (`, which ...`, ` because ...`, a next sentence), without a closing period."""
+    tail = _TAIL.search(span)
+    if tail and tail.start() > 0:
+        span = span[:tail.start()]
+    return span.strip().rstrip(".;,!").strip()
+
+
+def refuses(text: str) -> bool:
+    """True when the text opens by declining to answer."""
+    return _REFUSAL.match(text) is not None
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of the last line that has text."""
+    line = text.rstrip().rsplit("\n", 1)[-1].strip()
+    return re.split(r"(?<=[.!?])\s+(?=\S)", line)[-1]
+
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_PUNCTUATION = re.compile(r"[^\w\s]|_")
+
+
+def squeeze(text: str) -> str:
+    """NFKC, lower case, single spaces, no punctuation around."""
+    text = unicodedata.normalize("NFKC", text) if not text.isascii() else text
+    return " ".join(text.casefold().split())
+
+
+def words(text: str) -> list[str]:
+    """Tokens after SQuAD normalisation: lower case, no punctuation, no articles (kept where nothing else is left)."""
+    bare = _PUNCTUATION.sub("", squeeze(text).replace("-", " "))
+    return _ARTICLES.sub(" ", bare).split() or bare.split() or squeeze(text).split()
