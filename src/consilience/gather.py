@@ -1,0 +1,331 @@
+"""Asking members: bound members, waves of questions, and the recorded clock.
+
+A method talks to `Member`s only. They are bound to one run: they number draws, pass on the budget and the trace, turn
+failures into absences, and note every reply as a part of the answer, so that a method returns just what it chose.
+
+Time is recorded, not lived: each reply carries the seconds of its first generation, and `clock` adds them up along the
+causal path of the run (a wave takes as long as its slowest reply), so a warm store changes no result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.model import Card, Combiner, Measured, Model, NextTokens, Score, Verify
+from consilience.prompt import put, render
+from consilience.types import Absent, Draws, Reply, Request, Scope, Token
+
+if TYPE_CHECKING:
+    import numpy as np
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+clock: ContextVar[float] = ContextVar("clock", default=0.0)
+"""Recorded seconds since the outermost question began, along the causal path of this task."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run of a method accumulates: the draws taken, the replies obtained, and who was absent."""
+
+    scope: Scope = Scope()
+    stream: str = ""
+    taken: dict[tuple[int, Request], int] = field(default_factory=dict)
+    parts: list[tuple[tuple[float, int, int], Reply]] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
+    begun: int = 0
+    watch: Callable[[Reply], None] | None = None
+
+    def begin(self) -> int:
+        """Number of the ask that begins now."""
+        self.begun += 1
+        return self.begun
+
+    def note(self, member: int, order: int, reply: Reply) -> None:
+        """Book one reply as a part; parts are ordered by recorded start, then team order, then order of asking."""
+        self.parts.append(((reply.started, member, order), reply))
+        if self.watch is not None:
+            self.watch(reply)
+
+    def tree(self) -> tuple[Reply, ...]:
+        """All parts in order."""
+        return tuple(reply for _, reply in sorted(self.parts, key=lambda part: part[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A model in a team, bound to one run.
+
+    `index` is its place in the team, `copy` of `copies` its number among equal models (three copies of one model draw
+    what three draws of it would be), `standing` its mean score on dev where the team was fitted.
+    """
+
+    model: Model
+    index: int
+    run: Run
+    copy: int = 0
+    copies: int = 1
+    standing: float | None = None
+
+    @property
+    def card(self) -> Card:
+        """Facts about the model."""
+        return self.model.card
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.card.name
+
+    async def ask(self, request: Request) -> Reply:
+        """The next draw of this request. Raises ModelError; use `ask_all` where absence is fine."""
+        return (await self.draw(request, 1))[0]
+
+    async def draw(self, request: Request, n: int) -> list[Reply]:
+        """The next `n` draws of this request, in order; a greedy request has one draw, repeated."""
+        started, order = clock.get(), self.run.begin()
+        replies = [_read(reply, request) for reply in await self._generate(request, n)]
+        clock.set(started + max((r.seconds for r in replies), default=0.0))
+        asked = request.form or "answer"
+        unique = replies[:1] if request.sampling.greedy else replies
+        for reply in unique:
+            self.run.note(self.index, order, reply.having(asked=asked, started=started, tokens=None))
+        return replies
+
+    async def _generate(self, request: Request, n: int) -> list[Reply]:
+        scope = self.run.scope
+        if request.sampling.greedy:
+            return (await self.model.generate(request, Draws(), scope)) * n
+        key = (self.index, request.having(format=None))
+        first = self.run.taken.get(key, 0)
+        self.run.taken[key] = first + n
+        if self.copies == 1:
+            return await self.model.generate(request, Draws(n, first, self.run.stream), scope)
+        single = [Draws(1, self.copy + j * self.copies, self.run.stream) for j in range(first, first + n)]
+        return [r for [r] in await asyncio.gather(*(self.model.generate(request, d, scope) for d in single))]
+
+    def power(self, kind: type[P]) -> P:
+        """A power that the binding has already checked."""
+        power = self.model.power(kind)
+        if power is None:
+            raise TeamError(f"{self.name} does not offer {kind.__name__}; it offers {sorted(self.card.powers)}")
+        return power
+
+    async def verify(self, request: Request, answers: Sequence[str]) -> list[float | None]:
+        """Scores of answers (power Verify)."""
+        return await self._measured("verify", self.power(Verify).verify(request, answers))
+
+    async def score(self, request: Request, text: str) -> list[Token]:
+        """Tokens of `text` with their log-probabilities as an answer to the request (power Score)."""
+        return await self._measured("score", self.power(Score).score(render(request, self.card), text))
+
+    async def next(self, request: Request, choices: Sequence[str]) -> list[float]:
+        """Log-probabilities of `choices` as what comes next (power NextTokens)."""
+        return await self._measured("next", self.power(NextTokens).next(render(request, self.card), choices))
+
+    async def _measured(self, asked: str, call: Awaitable[Measured[T]]) -> T:
+        started, order = clock.get(), self.run.begin()
+        got = await call
+        clock.set(started + got.seconds)
+        self.run.note(self.index, order, Reply(None, usage=got.usage, cost=got.cost, seconds=got.seconds,
+                                                 model=self.name, asked=asked, started=started))
+        return got.value
+
+
+def _read(reply: Reply, request: Request) -> Reply:
+    if reply.text is None or request.format is None or reply.reading is not None:
+        return reply
+    return replace(reply, reading=request.format.read(reply.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Members(Sequence[Member]):
+    """The members of a run, in team order, and the models in other roles."""
+
+    everyone: tuple[Member, ...]
+    roles: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+
+    @overload
+    def __getitem__(self, key: int) -> Member: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Member, ...]: ...
+    def __getitem__(self, key: int | slice) -> Member | tuple[Member, ...]:
+        return self.everyone[key]
+
+    def __len__(self) -> int:
+        return len(self.everyone)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.everyone)
+
+    def role(self, name: str) -> Member:
+        """The (first) model in a role such as `judge`; the binding has filled it."""
+        return self.roles[name][0]
+
+    @property
+    def run(self) -> Run:
+        """The run that all members are bound to."""
+        return self.everyone[0].run
+
+    @property
+    def ranking(self) -> list[Member]:
+        """Best on dev first (ties: cheaper, then team order); without dev, team order."""
+        return sorted(self.everyone, key=lambda m: (-(m.standing or 0.0), price_of(m.card), m.index))
+
+    @property
+    def best(self) -> Member:
+        """Best on dev; without dev, the first."""
+        return self.ranking[0]
+
+
+def price_of(card: Card) -> float:
+    """Price per million completion tokens, for ties; unknown prices come last."""
+    return card.price.completion if card.price is not None else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Replies of several members to one wave of requests: `by_member[i]` are those of `members[i]`; a member that
+    failed has none."""
+
+    members: tuple[Member, ...]
+    by_member: tuple[tuple[Reply, ...], ...]
+
+    @property
+    def replies(self) -> list[Reply]:
+        """All replies with text, in member order, then draw order."""
+        return [r for replies in self.by_member for r in replies if r.text]
+
+    @property
+    def firsts(self) -> list[Reply | None]:
+        """First reply of each member, None where it is absent."""
+        return [replies[0] if replies else None for replies in self.by_member]
+
+    def speaker(self, reply: Reply) -> Member:
+        """Who gave this reply."""
+        return next(m for m, replies in zip(self.members, self.by_member, strict=True)
+                    if any(r is reply for r in replies))
+
+    @property
+    def best(self) -> Reply:
+        """The first reply of the member that is best on dev and gave text. Raises NoAnswerError when nobody did."""
+        spoken = [(m, r) for m, replies in zip(self.members, self.by_member, strict=True) for r in replies[:1] if r.text]
+        if not spoken:
+            raise NoAnswerError("no member produced any text")
+        return min(spoken, key=lambda pair: (-(pair[0].standing or 0.0), price_of(pair[0].card), pair[0].index))[1]
+
+
+async def together(*work: Awaitable[T]) -> list[T]:
+    """Run several chains of asks at once; the recorded clock then stands at the slowest one's end."""
+    async def timed(one: Awaitable[T]) -> tuple[T, float]:
+        return await one, clock.get()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(timed(one)) for one in work]
+    clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
+    return [task.result()[0] for task in tasks]
+
+
+async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: int = 1) -> Wave:
+    """Put `requests[i]` to `members[i]`, all at once, `n` draws each. A member that fails is absent; when all fail,
+    NoAnswerError."""
+    async def one(member: Member, request: Request) -> tuple[Reply, ...]:
+        try:
+            return tuple(await member.draw(request, n))
+        except (ModelError, NoAnswerError) as error:
+            member.run.absent.append(absence(member, error))
+            return ()
+
+    if len(members) == 1:
+        answers = [await one(members[0], requests[0])]
+    else:
+        answers = await together(*(one(m, r) for m, r in zip(members, requests, strict=True)))
+    wave = Wave(tuple(members), tuple(answers))
+    if not any(wave.by_member):
+        reasons = "; ".join(f"{a.member}: {a.detail or a.reason}" for a in members[0].run.absent[-len(members):])
+        raise NoAnswerError(f"no member answered ({reasons})")
+    return wave
+
+
+def absence(member: Member, error: Exception) -> Absent:
+    """The note that a member is absent, and why."""
+    reason = error.reason if isinstance(error, ModelError) else "no-answer"
+    return Absent(member.name, reason, str(error)[:300])
+
+
+async def ask_all(members: Sequence[Member], request: Request, n: int = 1) -> Wave:
+    """Put one request to all members at once, `n` draws each."""
+    return await ask_each(members, [request] * len(members), n)
+
+
+async def ask_ranked(ranking: Sequence[Member], request: Request) -> Reply:
+    """The first usable reply, walking down a ranking: a member that fails or says nothing passes on to the next."""
+    for place, member in enumerate(ranking):
+        try:
+            reply = await member.ask(request)
+        except (ModelError, NoAnswerError) as error:
+            member.run.absent.append(absence(member, error))
+            continue
+        if reply.text:
+            return reply.noting(fallback=True) if place else reply
+    raise NoAnswerError("no member of the ranking answered")
+
+
+async def decode_together(members: Sequence[Member], requests: Sequence[Request], combiner: Combiner) -> Reply:
+    """One text decoded by all members in lockstep: every token is drawn from the combined distribution.
+
+    `requests[i]` is what `members[i]` is asked; sampling, seed and format are those of `requests[0]`.
+    """
+    lead, started = members[0], clock.get()
+    order = lead.run.begin()
+    powers = [m.power(NextTokens) for m in members]
+    rendered = [render(r, m.card) for m, r in zip(members, requests, strict=True)]
+    key = (-1, requests[0].having(format=None))
+    draw = 0 if requests[0].sampling.greedy else lead.run.taken.get(key, 0)
+    lead.run.taken[key] = draw + 1
+    [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope)
+    reply = _read(reply, requests[0])
+    clock.set(started + reply.seconds)
+    lead.run.note(lead.index, order, reply.having(asked="decode", started=started, tokens=None))
+    return reply
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """Replies whose readings are equal."""
+
+    replies: tuple[Reply, ...]
+    weight: float
+
+    @property
+    def reading(self) -> str:
+        """The reading of the first."""
+        return self.replies[0].reading or ""
+
+
+async def classes(request: Request, replies: Sequence[Reply],
+                  weight: Callable[[Reply], float] = lambda _: 1.0) -> list[Class]:
+    """Replies grouped by equal reading, in order of first appearance; unread ones abstain."""
+    if request.format is None:
+        raise TeamError("comparing answers needs an answer format on the request (choice, number, exact, ...)")
+    numbers = await request.format.group([r.reading for r in replies])
+    found: dict[int, list[Reply]] = {}
+    for number, reply in zip(numbers, replies, strict=True):
+        if number is not None:
+            found.setdefault(number, []).append(reply)
+    return [Class(tuple(group), sum(weight(r) for r in group)) for group in found.values()]
+
+
+def tally(groups: Sequence[Class]) -> dict[str, Any]:
+    """Weights by reading, for the note of a vote."""
+    return {group.reading: round(group.weight, 6) for group in groups}
+
+
+__all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "ask_all", "ask_each", "ask_ranked", "classes",
+           "clock", "decode_together", "price_of", "put", "render", "tally", "together"]

@@ -1,0 +1,198 @@
+"""What a method is: a frozen value whose fields are its options, with one `run` per question and, where it learns, a `fit`."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from consilience.errors import TeamError
+from consilience.gather import Member, Members
+from consilience.model import Model, powers_of
+from consilience.types import Draws, Example, Reply, Request, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Level(StrEnum):
+    """How members exchange information."""
+
+    ROUTE = "route"
+    TEXT = "text"
+    TOKEN = "token"
+    LATENT = "latent"
+    WEIGHT = "weight"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A part that a model plays beside the members.
+
+    `needs` are the powers it must offer. When the user names nobody, `default` fills it: `best` (the best member on
+    dev, without dev the first), `first`, or `""` (must be named).
+    """
+
+    name: str
+    needs: tuple[type, ...] = ()
+    default: str = "best"
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A reply to an example with its score; `reply` is None where the model was absent (score 0)."""
+
+    reply: Reply | None
+    score: float
+
+
+class Dev(Protocol):
+    """The examples that a method may learn from. The test split never has this type's data in it."""
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The questions with their references."""
+        ...
+
+    async def replies(self, models: Sequence[Model], draws: Draws = Draws(),
+                      extras: frozenset[str] = frozenset()) -> list[list[Scored]]:
+        """`[model][example]`: the scored first draw of each model (drafts that the whole experiment shares)."""
+        ...
+
+    async def evaluate(self, method: Method, members: Sequence[Model]) -> list[float]:
+        """Score per example of a team of these members."""
+        ...
+
+    def folds(self, k: int) -> list[Dev]:
+        """k parts, disjoint by content."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What fitting found: JSON values and numeric arrays, saved as JSON and safetensors."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of values and arrays."""
+        return digest([self.values, {k: [str(a.dtype), list(a.shape), digest(a.tobytes().hex())]
+                                     for k, a in sorted(self.arrays.items())}])
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The models of a team before any question: members, other roles, and mean dev scores of the members."""
+
+    members: tuple[Model, ...]
+    roles: Mapping[str, tuple[Model, ...]] = field(default_factory=dict)
+    standing: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last ask of a method, not yet made: `Team.generate` makes it, `Team.stream` streams it.
+
+    `otherwise`, the best reply so far, answers when the ask fails, cannot be read or cannot be paid.
+    """
+
+    member: Member
+    request: Request
+    otherwise: Reply | None = None
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An algorithm by which members collaborate.
+
+    Subclasses are frozen dataclasses; their fields are the options of Python, YAML, command line and docs alike.
+    """
+
+    name: ClassVar[str] = ""
+    """Kebab-case name in YAML and tables; made from the class name when empty."""
+    level: ClassVar[Level]
+    paper: ClassVar[str] = ""
+    """Source: title and arXiv id."""
+    cost: ClassVar[str] = ""
+    """Calls per question as arithmetic over N (members) and the options, at most: `N*rounds + 1`."""
+    needs: ClassVar[tuple[type, ...]] = ()
+    """Powers that every member must offer."""
+    roles: ClassVar[tuple[Role, ...]] = ()
+    min_members: ClassVar[int] = 1
+    reads: ClassVar[bool] = True
+    """Whether it reads members' texts; False for methods that also work on recorded scores alone."""
+    compares: ClassVar[bool] = False
+    """Whether it compares readings, so that the request must have an answer format."""
+    must_fit: ClassVar[bool] = False
+    """Whether it cannot run before `fit`."""
+    extras: ClassVar[frozenset[str]] = frozenset()
+    """Extras wanted with the members' drafts, such as `logprobs`."""
+
+    learned: Learned | None = field(default=None, kw_only=True, repr=False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    @abstractmethod
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Answer one question. Return what was chosen or written; the team adds parts, bill and absences."""
+
+    async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn from dev, once. The default learns nothing."""
+        return self
+
+    async def make(self, cast: Cast) -> Model | None:
+        """Make the one model that answers for the team (merging methods); None for all others."""
+        return None
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` does anything."""
+        return type(self).fit is not Method.fit
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learned"}
+
+    def with_learned(self, values: Mapping[str, Any], **arrays: np.ndarray) -> Self:
+        """A fitted copy."""
+        return replace(self, learned=Learned(values, arrays))
+
+    def found(self) -> Learned:
+        """What was learned; a TeamError when the method was not fitted."""
+        if self.learned is None:
+            raise TeamError(f"{self.name} must be fitted before it answers: team.fit(dev), or `consilience fit`")
+        return self.learned
+
+    def key(self) -> list[Any]:
+        """What tells one configured, fitted method from another."""
+        return [self.name, {k: repr(v) for k, v in self.options().items()},
+                self.learned.digest if self.learned is not None else None]
+
+
+def lacking(models: Sequence[Model], needs: Sequence[type]) -> dict[str, list[str]]:
+    """For each model that lacks some of the powers `needs`: which."""
+    return {m.card.name: names for m in models if (names := [k.__name__ for k in needs if m.power(k) is None])}
+
+
+def check_needs(method: str, who: str, models: Sequence[Model], needs: Sequence[type]) -> None:
+    """TeamError naming the powers that are missing, what the models offer instead, and who would do."""
+    missing = lacking(models, needs)
+    if not missing:
+        return
+    able = [m.card.name for m in models if m.card.name not in missing]
+    lines = [f"{name} does not offer {', '.join(names)} (it offers: "
+             f"{', '.join(sorted(powers_of(next(m for m in models if m.card.name == name)))) or 'text only'})"
+             for name, names in missing.items()]
+    raise TeamError(f"{method} needs {', '.join(k.__name__ for k in needs)} from {who}, but {'; '.join(lines)}."
+                    + (f" Members that do: {', '.join(able)}." if able else ""))

@@ -1,0 +1,1 @@
+"""Methods of collaboration, one file each."""

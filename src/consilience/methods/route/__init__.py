@@ -1,0 +1,1 @@
+"""Methods of collaboration at the route level, one file each."""

@@ -1,0 +1,1 @@
+"""Methods of collaboration at the search level, one file each."""

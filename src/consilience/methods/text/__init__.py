@@ -1,0 +1,1 @@
+"""Methods of collaboration at the text level, one file each."""

@@ -1,0 +1,1 @@
+"""Methods of collaboration at the token level, one file each."""

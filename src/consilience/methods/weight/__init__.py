@@ -1,0 +1,1 @@
+"""Methods of collaboration at the weight level, one file each."""

@@ -1,0 +1,302 @@
+"""A team: a method bound to members. It is a model again, so teams nest, are stored, served and benchmarked alike."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mean
+from consilience.gather import Member, Members, Run, absence, clock
+from consilience.method import Cast, Dev, Last, Method, check_needs
+from consilience.model import Card, Hidden, Model, NextTokens, Score, Weights, powers_of
+from consilience.types import Draws, Event, Reply, Request, Sampling, Scope, digest, total_cost
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+class Fits(Protocol):
+    """The power of a team that learns: nested teams are fitted inside out."""
+
+    async def fit(self, dev: Dev) -> Model:
+        """The fitted copy."""
+        ...
+
+
+class Team:
+    """Members that answer as one by a method.
+
+    Other roles of the method are given by name: `Team(Blender(), [a, b, c], judge=d)`. Raises TeamError before any
+    call when the members cannot play their parts.
+    """
+
+    def __init__(self, method: Method, members: Sequence[Model], *, name: str = "",
+                 standing: Sequence[float] | None = None, **roles: Model | Sequence[Model]) -> None:
+        self.method = method
+        self.members = tuple(members)
+        self.name = name or method.name
+        self.standing = tuple(standing) if standing is not None else None
+        self.roles = {k: tuple(v) if isinstance(v, Sequence) else (v,) for k, v in roles.items()}
+        self._child: Model | None = None
+        self._making: asyncio.Lock | None = None
+        self._check()
+        self._copies = _copies(self.members)
+        self.card = self._card()
+
+    def _check(self) -> None:
+        method, known = self.method, {role.name for role in self.method.roles}
+        if len(self.members) < method.min_members:
+            raise TeamError(f"{method.name} needs at least {method.min_members} members, got {len(self.members)}")
+        for name in self.roles:
+            if name not in known:
+                raise TeamError(f"{method.name} has no role {name!r}.{did_you_mean(name, known)}")
+        check_needs(method.name, "every member", self.members, method.needs)
+        for role in method.roles:
+            if role.name in self.roles:
+                check_needs(method.name, f"its {role.name}", self.roles[role.name], role.needs)
+            elif not role.default:
+                raise TeamError(f"{method.name} needs a model in the role {role.name!r}: {role.doc}")
+            else:
+                check_needs(method.name, f"its {role.name} (by default the {role.default} member)",
+                            self.members, role.needs)
+        if self.standing is not None and len(self.standing) != len(self.members):
+            raise TeamError(f"{len(self.standing)} dev scores were given for {len(self.members)} members")
+
+    def _card(self) -> Card:
+        parts = [m.card.fingerprint for m in self.members]
+        roles = {k: [m.card.fingerprint for m in v] for k, v in sorted(self.roles.items())}
+        contexts = [m.card.context for m in self.members if m.card.context]
+        return Card(name=self.name, fingerprint=digest(["team", self.method.key(), parts, roles, self.standing]),
+                    context=min(contexts, default=None), renders=False, powers=self._powers(),
+                    description=f"{self.method.name} of {', '.join(m.card.name for m in self.members)}")
+
+    def _powers(self) -> frozenset[str]:
+        return powers_of(self)
+
+    @property
+    def cast(self) -> Cast:
+        """The models in their parts, roles without a named model filled by their defaults."""
+        roles = {role.name: self.roles[role.name] if role.name in self.roles else (self._default(role.default),)
+                 for role in self.method.roles}
+        return Cast(self.members, roles, self.standing)
+
+    def _default(self, rule: str) -> Model:
+        if rule == "first" or self.standing is None:
+            return self.members[0]
+        return self._bind(Run()).best.model
+
+    def _bind(self, run: Run) -> Members:
+        standing = self.standing or (None,) * len(self.members)
+        everyone = tuple(Member(m, i, run, copy, copies, s) for i, (m, (copy, copies), s)
+                         in enumerate(zip(self.members, self._copies, standing, strict=True)))
+        return Members(everyone)
+
+    def _cast(self, run: Run) -> Members:
+        members = self._bind(run)
+        roles: dict[str, tuple[Member, ...]] = {}
+        for place, role in enumerate(self.method.roles):
+            if role.name in self.roles:
+                roles[role.name] = tuple(Member(m, len(self.members) + place, run) for m in self.roles[role.name])
+            else:
+                roles[role.name] = (members.best if role.default == "best" else members[0],)
+        return Members(members.everyone, roles)
+
+    async def child(self) -> Model | None:
+        """The one model that answers for a merging team, made on first use; None for other methods."""
+        if type(self.method).make is Method.make:
+            return None
+        if self._making is None:
+            self._making = asyncio.Lock()
+        async with self._making:
+            if self._child is None:
+                self._child = await self.method.make(self.cast)
+        return self._child
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """One answer per draw. Draw 0 asks the members' draws 0, 1, 2, ...; draw d > 0 uses a stream of its own."""
+        if draws.n == 1:
+            return [await self._answer(request, draws.first, draws.stream, scope)]
+        each = (self._answer(request, d, draws.stream, scope) for d in range(draws.first, draws.first + draws.n))
+        return list(await asyncio.gather(*each))
+
+    def _run(self, draw: int, stream: str, scope: Scope) -> Run:
+        own = stream if draw == 0 else f"{stream}/{self.card.fingerprint[:12]}.{draw}"
+        return Run(replace(scope, extras=scope.extras | self.method.extras), own)
+
+    async def _answer(self, request: Request, draw: int, stream: str, scope: Scope) -> Reply:
+        self._admit(request)
+        started, run = clock.get(), self._run(draw, stream, scope)
+        try:
+            outcome = await self._decide(request, run)
+            if isinstance(outcome, Last):
+                outcome = await self._last(outcome)
+        except ModelError as error:
+            raise NoAnswerError(f"{self.name}: {error}") from error
+        reply = self._finish(outcome, request, run, draw, started)
+        clock.set(started)
+        return reply
+
+    def _admit(self, request: Request) -> None:
+        if self.method.compares and request.format is None:
+            raise TeamError(f"{self.name} compares answers: the request needs an answer format (choice, number, exact...)")
+        if self.method.must_fit:
+            self.method.found()
+
+    async def _decide(self, request: Request, run: Run) -> Reply | Last:
+        child = await self.child()
+        if child is not None:
+            return Last(Member(child, 0, run), request)
+        return await self.method.run(request, self._cast(run))
+
+    async def _last(self, last: Last) -> Reply:
+        try:
+            reply = await last.member.ask(last.request)
+        except (ModelError, NoAnswerError) as error:
+            if last.otherwise is None:
+                raise
+            last.member.run.absent.append(absence(last.member, error))
+            return last.otherwise.noting(**last.note, fallback="last ask failed")
+        unread = reply.reading is None and last.request.format is not None
+        if last.otherwise is not None and (not reply.text or (unread and last.otherwise.reading is not None)):
+            return last.otherwise.noting(**last.note, fallback="last ask unread")
+        return reply.noting(**last.note)
+
+    def _finish(self, reply: Reply, request: Request, run: Run, draw: int, started: float) -> Reply:
+        parts = run.tree()
+        if reply.text is None and reply.score is None:
+            raise NoAnswerError(f"{self.name}: no member produced any text")
+        reading = reply.reading
+        if reading is None and request.format is not None and reply.text is not None:
+            reading = request.format.read(reply.text)
+        usage = sum((p.usage for p in parts), start=type(reply.usage)())
+        return Reply(reply.text, reading, reply.stop, usage, total_cost(parts), clock.get() - started, self.name,
+                     "team", draw, started, tokens=reply.tokens, score=reply.score, parts=parts,
+                     absent=tuple(run.absent), unread=request.format is not None and reading is None, note=reply.note)
+
+    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """Progress while members work, then the deltas of the last ask (or the chosen text in one piece), then `done`.
+
+        Text that has been streamed is not taken back: a last ask that cannot be read stands, marked unread.
+        """
+        self._admit(request)
+        started, run = clock.get(), self._run(draw.first, draw.stream, scope)
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        run.watch = lambda reply: events.put_nowait(Event("progress", f"{reply.model}: {reply.asked}"))
+        work = asyncio.create_task(self._decide(request, run))
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+        finally:
+            if not work.done():
+                work.cancel()
+        try:
+            outcome = work.result()
+        except ModelError as error:
+            raise NoAnswerError(f"{self.name}: {error}") from error
+        if isinstance(outcome, Last):
+            async for event in self._stream_last(outcome):
+                if event.kind == "done" and event.reply is not None:
+                    outcome = event.reply
+                else:
+                    yield event
+        elif outcome.text:
+            yield Event("delta", outcome.text)
+        assert isinstance(outcome, Reply)
+        yield Event("done", reply=self._finish(outcome, request, run, draw.first, started))
+
+    async def _stream_last(self, last: Last) -> AsyncIterator[Event]:
+        member, spoken = last.member, False
+        begun, order = clock.get(), member.run.begin()
+        member.run.watch = None
+        try:
+            async for event in member.model.stream(last.request, Draws(1, 0, member.run.stream), member.run.scope):
+                spoken = spoken or event.kind == "delta"
+                if event.kind == "done" and event.reply is not None:
+                    asked = last.request.form or "answer"
+                    member.run.note(member.index, order, event.reply.having(asked=asked, started=begun, tokens=None))
+                    event = Event("done", reply=event.reply.noting(**last.note))
+                    clock.set(begun + event.reply.seconds)
+                yield event
+        except (ModelError, NoAnswerError) as error:
+            if spoken or last.otherwise is None:
+                raise
+            member.run.absent.append(absence(member, error))
+            yield Event("delta", last.otherwise.text or "")
+            yield Event("done", reply=last.otherwise.noting(**last.note, fallback="last ask failed"))
+
+    def power(self, kind: type[P]) -> P | None:
+        """`Fits` for any team; a merging team offers its child's powers once it is made."""
+        if kind is Fits:
+            return self  # type: ignore[return-value]
+        if self._child is not None and kind in (NextTokens, Score, Hidden, Weights):
+            return self._child.power(kind)
+        return None
+
+    async def fit(self, dev: Dev) -> Team:
+        """Learn from dev: nested teams first (on a part of their own), then the members' standing, then the method."""
+        inner = [i for i, m in enumerate(self.members) if m.power(Fits) is not None]
+        members = list(self.members)
+        if inner:
+            own, dev = dev.folds(2)
+            for i in inner:
+                members[i] = await members[i].power(Fits).fit(own)  # type: ignore[union-attr]
+        table = await dev.replies(members, extras=self.method.extras)
+        standing = tuple(sum(s.score for s in row) / max(1, len(row)) for row in table)
+        team = Team(self.method, members, name=self.name, standing=standing, **self.roles)
+        method = await self.method.fit(dev, team.cast)
+        return Team(method, members, name=self.name, standing=standing, **self.roles)
+
+    def fit_sync(self, dev: Dev) -> Team:
+        """`fit` from synchronous code."""
+        return run_sync(self.fit(dev))
+
+    def ask(self, question: str | Request, **sampling: Any) -> Reply:
+        """Answer one question from synchronous code, in a notebook too."""
+        return run_sync(ask(self, question, **sampling))
+
+    def __repr__(self) -> str:
+        return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
+
+
+def _copies(members: Sequence[Model]) -> list[tuple[int, int]]:
+    totals = Counter(m.card.fingerprint for m in members)
+    seen: Counter[str] = Counter()
+    copies = []
+    for member in members:
+        key = member.card.fingerprint
+        copies.append((seen[key], totals[key]))
+        seen[key] += 1
+    return copies
+
+
+async def ask(model: Model, question: str | Request, **sampling: Any) -> Reply:
+    """One reply of any model to a question or a request; `sampling` as in `Sampling`."""
+    request = question if isinstance(question, Request) else Request.of(
+        question, form="answer", format=_plain(), sampling=Sampling(**sampling))
+    [reply] = await model.generate(request)
+    if reply.reading is None and reply.text is not None and request.format is not None:
+        reply = reply.having(reading=request.format.read(reply.text))
+    return reply
+
+
+def _plain() -> Any:
+    from consilience.reading import Free
+    return Free()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="consilience-sync", daemon=True).start()
+    return loop
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from synchronous code on one background event loop, so that it works inside notebooks too."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
