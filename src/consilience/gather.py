@@ -327,5 +327,15 @@ def tally(groups: Sequence[Class]) -> dict[str, Any]:
     return {group.reading: round(group.weight, 6) for group in groups}
 
 
+def winner(groups: Sequence[Class], wave: Wave) -> Reply:
+    """First reply of the heaviest class; ties to the class whose best voter is better on dev, then team order."""
+    def rank(group: Class) -> tuple[float, float, int]:
+        voters = [wave.speaker(r) for r in group.replies]
+        return (-round(group.weight, 9), -max(v.standing or 0.0 for v in voters), min(v.index for v in voters))
+
+    return min(groups, key=rank).replies[0]
+
+
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "ask_all", "ask_each", "ask_ranked", "classes",
-           "clock", "decode_together", "price_of", "put", "render", "tally", "together"]
+           "clock", "decode_together", "price_of", "put", "render", "tally", "together",
+           "winner"]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.gather import Class, Members, Wave, ask_all, classes, tally
+from consilience.gather import Members, Wave, ask_all, classes, tally, winner
 from consilience.method import Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -47,12 +47,3 @@ class MajorityVote(Method):
             return p
         p = min(0.99, max(0.01, p))
         return max(0.0, math.log(p * (options - 1) / (1 - p)))
-
-
-def winner(groups: list[Class], wave: Wave) -> Reply:
-    """First reply of the heaviest class; ties to the class whose best voter is better on dev, then team order."""
-    def rank(group: Class) -> tuple[float, float, int]:
-        voters = [wave.speaker(r) for r in group.replies]
-        return (-round(group.weight, 9), -max(v.standing or 0.0 for v in voters), min(v.index for v in voters))
-
-    return min(groups, key=rank).replies[0]

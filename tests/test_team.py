@@ -1,0 +1,90 @@
+"""Teams are models: they ask, bill, nest, stream and survive absent members."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.methods.text.majority_vote import MajorityVote
+from consilience.reading import Choice
+from consilience.team import Team
+from consilience.types import Draws, Request
+from tests.members import Scripted, down
+
+QUESTION = Request.of("Which?", form="answer", format=Choice(3))
+
+
+def test_parts_add_up_to_the_bill() -> None:
+    team = Team(MajorityVote(), [Scripted("a", ["A"], seconds=2.0), Scripted("b", ["B"]), Scripted("c", ["A"])])
+    [reply] = asyncio.run(team.generate(QUESTION))
+    assert (reply.text, reply.reading, reply.usage.calls) == ("A", "A", 3)
+    assert reply.cost == pytest.approx(sum(p.cost or 0 for p in reply.parts))
+    assert reply.seconds == 2.0, "a wave takes as long as its slowest member"
+
+
+def test_three_copies_equal_three_draws() -> None:
+    one = Scripted("a", ["A", "B", "B"])
+    copies = Team(MajorityVote(), [one, one, one])
+    [reply] = asyncio.run(copies.generate(QUESTION))
+    assert reply.reading == "B"
+    assert sorted(p.draw for p in reply.parts) == [0, 1, 2]
+
+
+def test_teams_nest() -> None:
+    inner = Team(MajorityVote(), [Scripted("a", ["A"]), Scripted("b", ["A"]), Scripted("c", ["B"])], name="inner")
+    outer = Team(MajorityVote(), [inner, Scripted("d", ["A"]), Scripted("e", ["C"])])
+    [reply] = asyncio.run(outer.generate(QUESTION))
+    assert reply.reading == "A" and reply.usage.calls == 5
+    assert [p.model for p in reply.parts] == ["inner", "d", "e"] and len(reply.parts[0].parts) == 3
+
+
+def test_absent_members_are_named_and_all_down_is_no_answer() -> None:
+    team = Team(MajorityVote(), [Scripted("a", ["A"]), down("b")])
+    [reply] = asyncio.run(team.generate(QUESTION))
+    assert reply.reading == "A" and [(a.member, a.reason) for a in reply.absent] == [("b", "down")]
+    with pytest.raises(NoAnswerError, match="b is down"):
+        asyncio.run(Team(MajorityVote(), [down("a"), down("b")]).generate(QUESTION))
+
+
+def test_second_draw_of_a_team_uses_a_stream_of_its_own() -> None:
+    seen: list[str] = []
+
+    class Watching(Scripted):
+        async def generate(self, request, draws=Draws(), scope=None):  # type: ignore[no-untyped-def, override]
+            seen.append(draws.stream)
+            return await super().generate(request, draws)
+
+    team = Team(MajorityVote(), [Watching("a", ["A"])])
+    asyncio.run(team.generate(QUESTION, Draws(2)))
+    assert seen[0] == "" and seen[1] != ""
+
+
+def test_stream_ends_with_the_sum_of_its_deltas() -> None:
+    async def collect() -> tuple[str, str | None]:
+        team = Team(MajorityVote(), [Scripted("a", ["A"]), Scripted("b", ["A"])])
+        text, done = "", None
+        async for event in team.stream(QUESTION):
+            text += event.text if event.kind == "delta" else ""
+            done = event.reply or done
+        return text, done and done.text
+
+    text, final = asyncio.run(collect())
+    assert text == final == "A"
+
+
+def test_an_unknown_role_is_refused_with_a_hint() -> None:
+    with pytest.raises(TeamError, match="no role 'jugde'"):
+        Team(MajorityVote(), [Scripted("a", ["A"])], jugde=Scripted("b", ["A"]))
+
+
+def test_comparing_without_a_format_is_refused() -> None:
+    with pytest.raises(TeamError, match="answer format"):
+        asyncio.run(Team(MajorityVote(), [Scripted("a", ["A"])]).generate(Request.of("Which?")))
+
+
+def test_a_model_error_outside_a_wave_is_no_answer() -> None:
+    bad = Scripted("a", [ModelError("broken", reason="error")])
+    with pytest.raises(NoAnswerError):
+        asyncio.run(Team(MajorityVote(), [bad]).generate(QUESTION))
