@@ -11,15 +11,22 @@ _EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w(*])", re
 _JSON = re.compile(r"""["'](?:final[_ ]?)?answer["']\s*:\s*""", re.IGNORECASE)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?', re.DOTALL)
 _CUE = re.compile(
-    r"\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?:not|n't)\b)[\s:=]*",
+    r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?:not|n't)\b)[\s:=]*",
     re.IGNORECASE)
 _TAIL = re.compile(
-    r"(?:,|;|\s[-\u2013\u2014])\s*(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b"
-    r"|\s+because\b|[.!]\s+(?=[A-Z])", re.IGNORECASE)
+    r"(?i:(?:,|;|\s[-\u2013\u2014])\s*(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b"
+    r"|\s+because\b)|(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft))(?<!\bMrs)(?<![.!])[.!]\s+(?=[A-Z])")
 _REFUSAL = re.compile(
     r"(?:i\s*(?:'|\u2019)?m\s+sorry|i\s+am\s+sorry|sorry\b|i\s+apologi[sz]e|i\s*(?:'|\u2019)?m\s+(?:unable|not\s+able)"
     r"|i\s+(?:am\s+(?:unable|not\s+able)|can\s?not|can(?:'|\u2019)t|could\s+not|won(?:'|\u2019)t|will\s+not|do\s+not\s+know"
     r"|don(?:'|\u2019)t\s+know))\b", re.IGNORECASE)
+
+
+_IMPERATIVE = re.compile(
+    r"(?:^|[,.;:]\s+|\bthen,?\s+)(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
+    r"|write|convert|round|give|list|sort)\b(?=[^=]*$)", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"\b(?:what|which|who|whom|whose|how|why|when|where|is|are|was|were|do|does|did|can|could|will|would|has|have)\b", re.IGNORECASE)
 
 
 def visible(text: str) -> str:
@@ -45,9 +52,18 @@ def boxed(text: str) -> str | None:
         if open_ >= 0 and text[at:open_].strip() in ("boxed", "box"):
             inside = _balanced(text, open_)
             if inside is not None:
-                return inside.strip()
+                return _whole(text, open_, inside).strip()
         at = text.rfind("box", 0, at)
     return None
+
+
+def _whole(text: str, open_: int, inside: str) -> str:
+    """A box of brackets alone (`\\boxed{) }}`) reaches to the last brace of its line."""
+    if any(c.isalnum() for c in inside):
+        return inside
+    line = text[open_ + 1:].split("\n", 1)[0]
+    rest = line[len(inside) + 1:]
+    return line[:line.rfind("}")] if rest.strip("{}[]()<> ") in ("", "$", ".", "$.") and "}" in rest else inside
 
 
 def _balanced(text: str, open_: int) -> str | None:
@@ -87,7 +103,7 @@ def _broken(rest: str) -> str:
 
 def cued(text: str) -> str | None:
     """What follows the last phrase such as `the answer is`, to the end of the line (or the next line that has text)."""
-    if "nswer" not in text and "NSWER" not in text:
+    if "nswer" not in text and "NSWER" not in text and "A:" not in text:
         return None
     last = None
     for last in _CUE.finditer(text):
@@ -122,6 +138,12 @@ def cut(span: str) -> str:
 def refuses(text: str) -> bool:
     """True when the text opens by declining to answer."""
     return _REFUSAL.match(text) is not None
+
+
+def asks(text: str) -> bool:
+    """True when the text is itself a question or a task (somebody echoed it), so that nothing in it is an answer."""
+    return _IMPERATIVE.search(text) is not None or (text.endswith("?") and len(text.split()) > 3
+                                                    and _QUESTION.search(text) is not None)
 
 
 def last_sentence(text: str) -> str:
