@@ -7,12 +7,15 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Method
@@ -56,29 +59,41 @@ def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
 
 def build(cls: type[Method], options: Mapping[str, Any]) -> Method:
     """An instance with validated options: unknown keys and wrong types are errors that name the option."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-
     known = {f.name for f in fields(cls) if f.name != "learned"}
     for key in options:
         if key not in known:
             raise ConfigError(f"{cls.name} has no option {key!r}.{did_you_mean(key, known)}")
+    checked, faults = {}, []
+    for key, value in options.items():
+        try:
+            checked[key] = _checker(cls, key).validate_python(value)
+        except ValidationError as error:
+            faults += [f"option {key}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+    if faults:
+        raise ConfigError(f"{cls.name}: {'; '.join(faults)}")
     try:
-        adapter = TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(cls))
-        return adapter.validate_python(dict(options))
-    except ValidationError as error:
-        faults = "; ".join(f"option {'.'.join(map(str, e['loc'])) or '?'}: {e['msg']} (got {e['input']!r})"
-                           for e in error.errors())
-        raise ConfigError(f"{cls.name}: {faults}") from None
+        return cls(**checked)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{cls.name}: {error}") from None
+
+
+@cache
+def _checker(cls: type[Method], option: str) -> TypeAdapter[Any]:
+    """Checks values of one option; its type is read where the class that declares it was written."""
+    owner = next(base for base in cls.__mro__ if option in base.__dict__.get("__annotations__", {}))
+    hint = owner.__annotations__[option]
+    return TypeAdapter(eval(hint, vars(sys.modules[owner.__module__])) if isinstance(hint, str) else hint)
 
 
 def _own(name: str) -> type[Method]:
     place, _, attribute = name.rpartition(":")
     try:
         if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            spec = importlib.util.spec_from_file_location(f"consilience_own_{Path(place).stem}", place)
             if spec is None or spec.loader is None or not Path(place).exists():
                 raise ConfigError(f"method {name!r}: there is no file {place}")
             module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)

@@ -1,0 +1,89 @@
+"""Prompt forms: named fields, no formatting of values, wording of the card."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consilience.errors import ConfigError
+from consilience.model import Card
+from consilience.prompt import FORMS, clip, items, put, render, write, wording_digest
+from consilience.reading import Choice, Free, Number, YesNo
+from consilience.types import Message, Request, Wording
+
+QUESTION = Request.of("How many?", form="answer", format=Number())
+
+
+def text(request: Request, card: Card | None = None) -> str:
+    return render(request, card).messages[-1].content
+
+
+@given(st.text(max_size=50), st.lists(st.text(min_size=1, max_size=20), max_size=3))
+def test_values_are_never_interpreted(question: str, peers: list[str]) -> None:
+    rendered = write(Wording("Q {question}|{peers}|", "<{text}>"), {"question": question, "peers": peers})
+    assert rendered == f"Q {question}|{''.join(f'<{p}>' for p in peers)}|".strip()
+
+
+def test_braces_in_answers_survive() -> None:
+    request = put(QUESTION, "check", answer=r"\frac{1}{2} {question}")
+    assert r"\frac{1}{2} {question}" in text(request)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_every_default_wording_uses_its_fields_and_the_question(form: str) -> None:
+    fields = {name: ["one", "two"] if name in ("options", "members", "peers", "candidates") else "one"
+              for name in FORMS[form].fields}
+    written = text(put(QUESTION, form, **fields))
+    assert "How many?" in written and ("one" in written or not fields)
+    assert "{" not in written
+
+
+def test_formats_follow_the_form() -> None:
+    assert put(QUESTION, "judge", a="1", b="2").format == Choice(2)
+    assert put(QUESTION, "route", members=["x", "y", "z"]).format == Choice(3)
+    assert put(QUESTION, "check", answer="1").format == YesNo()
+    assert put(QUESTION, "critique", answer="1").format == Free()
+    assert put(QUESTION, "fuse", candidates=["1"]).format == Number()
+
+
+def test_wrong_fields_and_unknown_forms_are_refused() -> None:
+    with pytest.raises(ConfigError, match="takes the fields"):
+        put(QUESTION, "judge", a="1")
+    with pytest.raises(ConfigError, match="refine"):
+        put(QUESTION, "refien", answer="1", peers=[])
+    with pytest.raises(ConfigError, match="place {nothing}"):
+        write(Wording("{nothing}"), {"question": "q"})
+
+
+def test_the_card_brings_its_own_wording_and_a_team_does_not_render() -> None:
+    own = Card("m", "f", forms={"answer": Wording("Q: {question} A:")})
+    assert text(QUESTION, own) == "Q: How many? A:"
+    assert render(QUESTION, Card("t", "f", renders=False)) == QUESTION
+    assert render(render(QUESTION, own), own) == render(QUESTION, own)
+
+
+def test_a_composed_question_is_written_out_before_it_is_put_again() -> None:
+    nested = put(put(QUESTION, "fuse", candidates=["41", "42"]), "refine", answer="42", peers=["41"])
+    assert nested.form == "refine"
+    assert "41" in nested.question and "Candidate answers" in nested.question
+    assert "Your previous answer" in text(nested)
+
+
+def test_earlier_turns_stay() -> None:
+    chat = Request((Message("system", "be brief"), Message("user", "Hi"), Message("assistant", "Hello"),
+                    Message("user", "How many?")), form="steps", format=Number())
+    rendered = render(chat)
+    assert [m.role for m in rendered.messages] == ["system", "user", "assistant", "user"]
+    assert rendered.messages[1].content == "Hi" and "step by step" in rendered.messages[-1].content
+
+
+def test_long_peers_keep_their_tail() -> None:
+    assert clip("x" * 10_000 + "42").endswith("42") and len(clip("x" * 10_000)) < 5_000
+    assert items("{letter}) {text}\n", ["a", "b"]) == "A) a\nB) b\n"
+    with pytest.raises(ConfigError, match="26"):
+        items("{letter}", ["x"] * 27)
+
+
+def test_digest_tells_wordings_apart() -> None:
+    assert wording_digest() != wording_digest(Card("m", "f", forms={"answer": Wording("{question}!")}))
