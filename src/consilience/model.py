@@ -112,6 +112,11 @@ class NextTokens(Protocol):
         """Digest of the id-to-token map; equal digests may be mixed by id."""
         ...
 
+    def refuses(self, peers: Sequence[NextTokens]) -> str | None:
+        """Why these models (self among them) cannot decode together, such as another host, another vocabulary or too
+        little memory for all of them at once; None when they can. Asked when a team is bound."""
+        ...
+
     async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
                      draws: Draws, scope: Scope) -> list[Reply]:
         """Decode one text with `peers` (self first): `requests[i]` is the rendered prompt of `peers[i]`, the sampling is

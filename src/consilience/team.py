@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mean
 from consilience.gather import Member, Members, Run, absence, clock
-from consilience.method import Cast, Dev, Last, Method, check_needs
+from consilience.method import Cast, Dev, Last, Level, Method, check_needs
 from consilience.model import Card, Hidden, Model, NextTokens, Score, Weights, powers_of
 from consilience.types import Draws, Event, Reply, Request, Sampling, Scope, digest, total_cost
 
@@ -64,8 +64,19 @@ class Team:
             else:
                 check_needs(method.name, f"its {role.name} (by default the {role.default} member)",
                             self.members, role.needs)
+        self._check_lockstep()
         if self.standing is not None and len(self.standing) != len(self.members):
             raise TeamError(f"{len(self.standing)} dev scores were given for {len(self.members)} members")
+
+    def _check_lockstep(self) -> None:
+        """A token-level team decodes all its models in lockstep: they must share a host, a vocabulary and the memory."""
+        if self.method.level is not Level.TOKEN:
+            return
+        models = list(self.members) if NextTokens in self.method.needs else []
+        models += [m for role in self.method.roles if NextTokens in role.needs for m in self.roles.get(role.name, ())]
+        powers = [power for m in models if (power := m.power(NextTokens)) is not None]
+        if powers and (why := powers[0].refuses(powers)) is not None:
+            raise TeamError(f"{self.method.name} of {', '.join(m.card.name for m in models)}: {why}")
 
     def _card(self) -> Card:
         parts = [m.card.fingerprint for m in self.members]
