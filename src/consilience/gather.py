@@ -221,11 +221,13 @@ class Wave:
         return min(spoken, key=lambda pair: (-(pair[0].standing or 0.0), price_of(pair[0].card), pair[0].index))[1]
 
 
+async def timed(work: Awaitable[T]) -> tuple[T, float]:
+    """The result, and where the recorded clock of this task stands after it."""
+    return await work, clock.get()
+
+
 async def together(*work: Awaitable[T]) -> list[T]:
     """Run several chains of asks at once; the recorded clock then stands at the slowest one's end."""
-    async def timed(one: Awaitable[T]) -> tuple[T, float]:
-        return await one, clock.get()
-
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(timed(one)) for one in work]
     clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
@@ -337,5 +339,5 @@ def winner(groups: Sequence[Class], wave: Wave) -> Reply:
 
 
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "ask_all", "ask_each", "ask_ranked", "classes",
-           "clock", "decode_together", "price_of", "put", "render", "tally", "together",
+           "clock", "decode_together", "price_of", "put", "render", "tally", "timed", "together",
            "winner"]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mean
-from consilience.gather import Member, Members, Run, absence, clock
+from consilience.gather import Member, Members, Run, absence, clock, timed
 from consilience.method import Cast, Dev, Last, Level, Method, check_needs
 from consilience.model import Card, Hidden, Model, NextTokens, Score, Weights, powers_of
 from consilience.types import Draws, Event, Reply, Request, Sampling, Scope, digest, total_cost
@@ -198,7 +198,7 @@ class Team:
         started, run = clock.get(), self._run(draw.first, draw.stream, scope)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         run.watch = lambda reply: events.put_nowait(Event("progress", f"{reply.model}: {reply.asked}"))
-        work = asyncio.create_task(self._decide(request, run))
+        work = asyncio.create_task(timed(self._decide(request, run)))
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -207,7 +207,8 @@ class Team:
             if not work.done():
                 work.cancel()
         try:
-            outcome = work.result()
+            outcome, now = work.result()
+            clock.set(now)
         except ModelError as error:
             raise NoAnswerError(f"{self.name}: {error}") from error
         if isinstance(outcome, Last):
