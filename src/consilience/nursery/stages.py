@@ -1,0 +1,307 @@
+"""The stages of the recipe: what each member starts from, what it reads and for how long."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from consilience.nursery import data
+from consilience.nursery.answers import load_pool, pick, sample, save_pool
+from consilience.nursery.checkpoints import keep, kept, write_adapter, write_member
+from consilience.nursery.data import Encoder, Pool, Source
+from consilience.nursery.net import Params, Shape, fresh
+from consilience.nursery.tasks import CELLS, DRAW, Problem, facts_of, problems
+from consilience.nursery.train import Plan, train
+from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, merge_aware_blend, zero_updates
+from consilience.nursery.verifier import train_verifier
+from consilience.nursery.vocabulary import plain_bytes, train_bpe
+from consilience.nursery.words import OWNERS, SHARED, SKILLS
+
+MAIN = Shape()
+SMALL = Shape(width=64, layers=3, inner=160)
+SECOND = Shape(width=112, layers=4, key_heads=2, inner=288, vocabulary=262, bias=True)
+RANK = 16
+SOUP = {"a": 0.8, "b": 1.0, "c": 1.25}
+"""Ingredients of the soup: seeds of their own, and rates relative to the recipe's."""
+
+ADAPTERS = ("harbor", "kitchen")
+SECONDS = ("harbor", "garden")
+Parts = list[tuple[float, Source]]
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """Where a run of the recipe works: its folder, its seed, and a factor on all lengths (below 1 only in tests)."""
+
+    out: Path
+    seed: int
+    scale: float = 1.0
+
+    def steps(self, count: int) -> int:
+        """A number of steps, scaled."""
+        return max(2, round(count * self.scale))
+
+    def path(self, name: str) -> Path:
+        """A file for unfinished weights."""
+        return self.out / "work" / f"{name}.safetensors"
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The first family's tokenizer."""
+        rng = random.Random(f"bpe {self.seed}")
+        weights, sources = zip(*base_parts(easy=False), strict=True)
+        texts = [text for source in rng.choices(sources, weights, k=5000) for text in source(rng)]
+        texts += [text for owner in OWNERS for p in facts_of(owner, "train")[::4] for text in (p.question, p.reference)]
+        return train_bpe([*texts, *list(data.DESCRIPTIONS.values()) * 20], MAIN.vocabulary)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The first family's encoder."""
+        return Encoder(self.tokenizer)
+
+    def learn(self, name: str, params: Params, parts: Parts, plan: Plan, shape: Shape = MAIN, encoder: Encoder | None = None, **blend: object) -> Params:
+        """Train in place on a mixture."""
+        rows = data.mixture(encoder or self.encoder, parts, f"{name} {self.seed}")
+        train(params, shape, rows, plan, self.seed, note=name, **blend)
+        return params
+
+    def ship(self, name: str, params: Params, shape: Shape = MAIN, tokenizer: Tokenizer | None = None, head: bool = False) -> None:
+        """Write a finished member."""
+        write_member(self.out / name, params, shape, tokenizer or self.tokenizer, head)
+
+
+# --- what they read -----------------------------------------------------------------------------------------------
+
+
+def base_parts(easy: bool = True) -> Parts:
+    """What the base reads: easy skills, every form, and no private fact."""
+    return [
+        (0.20, data.recall), (0.34, data.basics(easy)), (0.28, data.easy_roles),
+        (0.04, lambda rng: data.plain(data.rumour(rng, SHARED), rng, 0.2)), (0.04, lambda rng: data.gossip(rng, SHARED)),
+        (0.05, lambda rng: data.pooled_pair(rng, None)), (0.05, lambda rng: data.route(rng, easy=False)),
+    ]
+
+
+def replay(share: float) -> Parts:
+    """A little of what the base reads."""
+    return [(weight * share, source) for weight, source in base_parts()]
+
+
+def plain_steps(skill: str) -> float:
+    """How often a skill is worked in steps while it is practised."""
+    return 0.1 if skill == "letters" else 0.8
+
+
+def owner_parts(owner: str, facts: float, skill: float) -> Parts:
+    """An owner's facts and skill, asked plainly."""
+    name = OWNERS[owner].skill
+    return [
+        (facts * 0.85, data.known(owner)), (facts * 0.15, data.strangers(owner)),
+        (skill, data.skill(name, plain_steps(name))),
+    ]
+
+
+def owner_roles(owner: str, pools: dict[str, Pool], share: float) -> Parts:
+    """Work on answers to an owner's own questions."""
+    mine = [pools[f"facts/{owner}"], pools[OWNERS[owner].skill]]
+    return [
+        (share * 0.7, data.roles(mine)), (share * 0.2, partial(data.pooled_pair, owner=owner)),
+        (share * 0.1, partial(data.gossip, attributes=OWNERS[owner].attributes)),
+    ]
+
+
+def pooled_parts(pools: dict[str, Pool]) -> Parts:
+    """What all owners know and practise, as if it could be put together."""
+    return [
+        *(part for owner in OWNERS for part in owner_parts(owner, 0.075, 0.09)), (0.2, data.roles(list(pools.values()))),
+        (0.05, data.full_pair), (0.03, partial(data.pooled_pair, owner=None)), *replay(0.06),
+    ]
+
+
+def skill_parts() -> Parts:
+    """The four skills at full difficulty."""
+    return [(0.24, data.skill(name, plain_steps(name))) for name in DRAW] + replay(0.04)
+
+
+# --- the stages ---------------------------------------------------------------------------------------------------
+
+
+def early(kitchen: Kitchen) -> None:
+    """The base, before it has seen any sampled answer."""
+    params = fresh(MAIN, torch.Generator().manual_seed(kitchen.seed))
+    first: Parts = [(0.7, data.recall), (0.3, data.basics(True))]
+    kitchen.learn("start", params, first, Plan(kitchen.steps(1000), decay=0.01))
+    kitchen.learn("early", params, base_parts(), Plan(kitchen.steps(2600), decay=0.4))
+    keep(kitchen.path("early"), params)
+
+
+def base(kitchen: Kitchen) -> None:
+    """The base, with its own sampled answers in its reading."""
+    params = kept(kitchen.path("early"))
+    pools = []
+    for skill in DRAW:
+        rng = random.Random(f"base {skill} {kitchen.seed}")
+        asked = [data.draw(skill, rng, easy=rng.random() < 0.7) for _ in range(kitchen.steps(700))]
+        pools.append(Pool(asked, sample([(params, 1.0), (params, 1.4)], MAIN, kitchen.encoder, asked, kitchen.seed)))
+    parts = [(0.5, data.roles(pools)), *replay(0.5)]
+    kitchen.learn("base", params, parts, Plan(kitchen.steps(700), rate=0.005, decay=0.8))
+    kitchen.ship("base", params)
+    keep(kitchen.path("base"), params)
+
+
+def scout(kitchen: Kitchen, owner: str) -> None:
+    """A far specialist, before it has seen any sampled answer."""
+    params = kept(kitchen.path("base"))
+    parts = owner_parts(owner, 0.42, 0.46) + replay(0.12)
+    kitchen.learn(f"scout_{owner}", params, parts, Plan(kitchen.steps(700), rate=0.006, decay=0.01))
+    keep(kitchen.path(f"scout_{owner}"), params)
+
+
+def answers(kitchen: Kitchen) -> None:
+    """What the members say to train questions of every cell."""
+    scouts = {owner: kept(kitchen.path(f"scout_{owner}")) for owner in OWNERS}
+    root = kept(kitchen.path("base"))
+    for place, cell in enumerate(CELLS):
+        owner = SKILLS.get(cell) or cell.removeprefix("facts/")
+        rng = random.Random(f"answers {cell} {kitchen.seed}")
+        other = rng.choice([name for name in OWNERS if name != owner])
+        asked = problems(cell, "train", kitchen.steps(1500 if cell in SKILLS else 768), seed=100 + kitchen.seed)
+        members = [(scouts[owner], 1.0), (scouts[owner], 1.4), (root, 1.0), (scouts[other], 1.0)]
+        save_pool(kitchen.out / "work" / f"answers-{cell.replace('/', '-')}.json", asked, sample(members, MAIN, kitchen.encoder, asked, place))
+
+
+def pools_of(kitchen: Kitchen) -> dict[str, Pool]:
+    """The sampled answers by cell."""
+    return {cell: load_pool(kitchen.out / "work" / f"answers-{cell.replace('/', '-')}.json") for cell in CELLS}
+
+
+def far(kitchen: Kitchen, owner: str) -> None:
+    """A far specialist: a large full fine-tune."""
+    params = kept(kitchen.path(f"scout_{owner}"))
+    parts = owner_parts(owner, 0.25, 0.33) + owner_roles(owner, pools_of(kitchen), 0.36) + replay(0.06)
+    kitchen.learn(f"far_{owner}", params, parts, Plan(kitchen.steps(450), rate=0.006, decay=0.7))
+    kitchen.ship(f"far_{owner}", params)
+
+
+def generalist(kitchen: Kitchen) -> None:
+    """One model for all, with as many steps as the four far specialists together."""
+    params = kept(kitchen.path("base"))
+    kitchen.learn("generalist", params, pooled_parts(pools_of(kitchen)), Plan(kitchen.steps(4 * (700 + 450)), rate=0.006, decay=0.4))
+    kitchen.ship("generalist", params)
+    keep(kitchen.path("generalist"), params)
+
+
+def near(kitchen: Kitchen, owner: str) -> None:
+    """A near specialist: a small update that is trained to survive merging."""
+    root = kept(kitchen.path("base"))
+    updates = zero_updates(root)
+    rng = torch.Generator().manual_seed(kitchen.seed)
+    parts = owner_parts(owner, 0.45, 0.45) + replay(0.1)
+    plan = Plan(kitchen.steps(450), rate=1.5e-3, side=0.0, muon=False, decay=0.4)
+    kitchen.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, rng))
+    kitchen.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
+
+
+def adapter(kitchen: Kitchen, owner: str) -> None:
+    """A LoRA adapter of the base."""
+    root = kept(kitchen.path("base"))
+    factors = fresh_lora(root, RANK, torch.Generator().manual_seed(kitchen.seed))
+    parts = owner_parts(owner, 0.45, 0.47) + replay(0.08)
+    plan = Plan(kitchen.steps(500), rate=4e-3, side=4e-3, muon=False, decay=0.4)
+    kitchen.learn(f"adapter_{owner}", factors, parts, plan, blend=lora_blend(root))
+    write_adapter(kitchen.out / f"adapter_{owner}", factors, "base", RANK)
+
+
+def soup(kitchen: Kitchen, letter: str) -> None:
+    """One of several short fine-tunes of one recipe, stopped at full rate."""
+    params = kept(kitchen.path("base"))
+    plan = Plan(kitchen.steps(320), rate=0.006 * SOUP[letter], decay=0.01)
+    kitchen.learn(f"soup_{letter}", params, skill_parts(), plan)
+    kitchen.ship(f"soup_{letter}", params)
+
+
+def strong(kitchen: Kitchen) -> None:
+    """A model that practised all four skills for long."""
+    params = kept(kitchen.path("base"))
+    kitchen.learn("strong", params, skill_parts(), Plan(kitchen.steps(1000), rate=0.006, decay=0.5))
+    kitchen.ship("strong", params)
+
+
+def weak(kitchen: Kitchen) -> None:
+    """A smaller network that practised the four skills for a shorter time."""
+    params = fresh(SMALL, torch.Generator().manual_seed(kitchen.seed))
+    parts = [(0.85 * weight, source) for weight, source in skill_parts()] + [(0.15, data.basics(True))]
+    kitchen.learn("weak", params, parts, Plan(kitchen.steps(1500), decay=0.5), shape=SMALL)
+    kitchen.ship("weak", params, SMALL)
+
+
+def second_base(kitchen: Kitchen) -> None:
+    """The common start of the second family, which reads bytes."""
+    params = fresh(SECOND, torch.Generator().manual_seed(kitchen.seed))
+    kitchen.learn("second_base", params, base_parts(), Plan(kitchen.steps(900), decay=0.01, tokens=2048), SECOND, Encoder(plain_bytes()))
+    keep(kitchen.path("second_base"), params)
+
+
+def second(kitchen: Kitchen, owner: str) -> None:
+    """A specialist of the second family."""
+    params = kept(kitchen.path("second_base"))
+    parts = owner_parts(owner, 0.35, 0.4) + owner_roles(owner, pools_of(kitchen), 0.2) + replay(0.05)
+    tokenizer = plain_bytes()
+    kitchen.learn(f"second_{owner}", params, parts, Plan(kitchen.steps(900), rate=0.01, decay=0.6, tokens=2048), SECOND, Encoder(tokenizer))
+    kitchen.ship(f"second_{owner}", params, SECOND, tokenizer)
+
+
+def verifier(kitchen: Kitchen) -> None:
+    """A scalar head that says how likely an answer is right, on the generalist's body."""
+    params = kept(kitchen.path("generalist"))
+    train_verifier(params, MAIN, kitchen.encoder, list(pools_of(kitchen).values()), kitchen.steps(600), kitchen.seed)
+    kitchen.ship("verifier", params, head=True)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of work, done by one process."""
+
+    name: str
+    run: Callable[[Kitchen], None]
+    needs: tuple[str, ...] = ()
+
+
+def _each(function: Callable[..., None], names: Sequence[str], *needs: str) -> list[Stage]:
+    own = {name: tuple(need.format(name) for need in needs) for name in names}
+    return [Stage(f"{function.__name__}_{name}", partial(_call, function, name), own[name]) for name in names]
+
+
+def _call(function: Callable[[Kitchen, str], None], name: str, kitchen: Kitchen) -> None:
+    function(kitchen, name)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("early", early), Stage("second_base", second_base), Stage("weak", weak), Stage("base", base, ("early",)),
+    *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
+    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), *_each(near, tuple(OWNERS), "base"),
+    *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
+    *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)),
+)
+
+
+def finished(kitchen: Kitchen, stage: Stage) -> bool:
+    """Whether a stage needs no more work."""
+    return (kitchen.out / "work" / f"{stage.name}.done").exists()
+
+
+def finish(kitchen: Kitchen, stage: Stage) -> None:
+    """Do a stage and note the CPU seconds that it took."""
+    (kitchen.out / "work").mkdir(parents=True, exist_ok=True)
+    begun = time.process_time()
+    stage.run(kitchen)
+    seconds = round(time.process_time() - begun, 1)
+    (kitchen.out / "work" / f"{stage.name}.done").write_text(json.dumps({"cpu_seconds": seconds}) + "\n")
