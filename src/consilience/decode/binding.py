@@ -1,0 +1,115 @@
+"""What is checked when a model is bound to the engine: that its family works with slots, and whose ids can be mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from consilience.decode import attention
+from consilience.decode.slots import Slots
+from consilience.errors import ModelError
+from consilience.types import digest
+
+TOLERANCE = 1e-4
+"""Largest difference from a plain forward in float32, per unit of the largest logit (at least 1)."""
+TOLERANCE_HALF = 0.06
+"""The same in 16-bit formats."""
+
+
+def bind(model: PreTrainedModel) -> int | None:
+    """Make a causal model ready for slots and test it; returns the longest row it takes (None: no limit known).
+
+    Raises ModelError with the family, the difference found and the tolerance when the family does not work.
+    """
+    config = model.config.get_text_config()
+    if model.config.is_encoder_decoder:
+        raise ModelError(f"{model.config.model_type} is an encoder-decoder; this engine decodes causal models only")
+    attention.register()
+    before = config._attn_implementation
+    softcap = getattr(config, "attn_logit_softcapping", None)
+    tried = ["eager"] if softcap else [attention.NAME, before, "eager"]
+    worst: float | str = ""
+    for name in dict.fromkeys(tried):
+        model.set_attn_implementation(name)
+        worst = _difference(model)
+        if isinstance(worst, float) and worst <= tolerance(model.dtype):
+            return longest_row(config)
+    found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
+    raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
+                     f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). Serve it with an OpenAI-compatible "
+                     "server and use it as an endpoint.", reason="refused")
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """The tolerance for models of this type."""
+    return TOLERANCE if dtype == torch.float32 else TOLERANCE_HALF
+
+
+def longest_row(config: Any) -> int | None:
+    """The longest row; where the frequencies depend on the longest row of a batch, the length up to which they do not."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    longest = getattr(config, "max_position_embeddings", None)
+    if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
+        return rope.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", longest)
+    return longest
+
+
+@contextmanager
+def _small_window(config: Any) -> Iterator[None]:
+    """A sliding window as short as the test's rows, so that a wrong window shows."""
+    window = getattr(config, "sliding_window", None)
+    if window:
+        config.sliding_window = min(window, 6)
+    try:
+        yield
+    finally:
+        if window:
+            config.sliding_window = window
+
+
+@torch.inference_mode()
+def _difference(model: PreTrainedModel) -> float | str:
+    """Largest difference between slots and a plain forward over four rows, a ragged push, a rollback and a fork, per
+    unit of the largest logit; or what the library said when it refused."""
+    config = model.config.get_text_config()
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, config.vocab_size, (5, 24), generator=generator).tolist()
+    slots = Slots(model)
+    worst = scale = 0.0
+    try:
+        with _small_window(config):
+            texts = [row[:n] for row, n in zip(ids, (5, 11, 3, 8), strict=False)]
+            got = [slots.push(0, texts)]
+            wanted = [_plain(model, texts)]
+            ragged = [ids[4][:n] for n in (3, 1, 4, 2)]
+            texts = [t + r for t, r in zip(texts, ragged, strict=True)]
+            got.append(slots.push(0, ragged))
+            wanted.append(_plain(model, texts))
+            slots.rollback(1, 2)
+            slots.fork(2, [4])
+            step = [[7 % config.vocab_size]] * 5
+            texts = [(t[:-2] if i == 1 else t) + s for i, (t, s) in enumerate(zip([*texts, texts[2]], step, strict=True))]
+            got.append(slots.push(0, step))
+            wanted.append(_plain(model, texts))
+    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError) as error:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    for a, b in zip(got, wanted, strict=True):
+        worst = max(worst, float((a - b).abs().nan_to_num(torch.inf).max()))
+        scale = max(scale, float(b.abs().max()))
+    return worst / max(1.0, scale)
+
+
+def _plain(model: PreTrainedModel, texts: list[list[int]]) -> Tensor:
+    return torch.stack([model(input_ids=torch.tensor([t], device=model.device), use_cache=False).logits[0, -1].float()
+                        for t in texts])
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerBase) -> tuple[str, int]:
+    """Digest of the id-to-token map, and the number of ids in use (the highest id and one)."""
+    ids = sorted((i, token) for token, i in tokenizer.get_vocab().items())
+    return digest(ids), ids[-1][0] + 1

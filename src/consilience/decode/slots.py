@@ -1,0 +1,210 @@
+"""The KV cache of one model: one row per slot, and column number = token position.
+
+Every row starts at column 0 and has its own length; there is no left padding. Live rows are the dense prefix `0..n-1`,
+so attention reads a view and nothing is gathered. One comparison masks everything, `column <= position of the query`:
+what lies behind a row's length (stale tokens of a rollback, dummies of a ragged push) is never seen and is overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from consilience.errors import ModelError
+
+LANES = 4
+"""Fewest rows of a forward. With fewer, another matrix kernel runs and the last bits of a row differ."""
+
+
+def width_step(dtype: torch.dtype) -> int:
+    """Columns are rounded up to this, so that a row's logits do not depend on its neighbours' lengths."""
+    return 16 if dtype == torch.float32 else 32
+
+
+def _doubled(least: int, wanted: int) -> int:
+    while least < wanted:
+        least *= 2
+    return least
+
+
+def token_bytes(config: Any, dtype: torch.dtype) -> int:
+    """Bytes that one token takes in the cache of a model with this configuration."""
+    text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return 2 * text.num_hidden_layers * heads * size * dtype.itemsize
+
+
+class Slots(Cache):
+    """Rows of one model. `length[row]` is the number of valid columns.
+
+    It is given to the model's own forward as its cache; `push` sets the rows and columns that the layers then write.
+    """
+
+    def __init__(self, model: PreTrainedModel, limit: int | None = None) -> None:
+        super().__init__(layers=[DynamicLayer()])
+        self.model = model
+        self.device, self.dtype = model.device, model.dtype
+        self.length: list[int] = []
+        self.limit = limit
+        self._step = width_step(model.dtype)
+        self._masks = _Masks(model.config.get_text_config())
+        self._keys: dict[int, Tensor] = {}
+        self._values: dict[int, Tensor] = {}
+        self._rows = self._columns = 0
+        self._at: tuple[Tensor, Tensor, int, int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by keys and values."""
+        return sum(t.nbytes for t in (*self._keys.values(), *self._values.values()))
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Always 0: positions and masks are given explicitly, and the library must not derive any from here."""
+        return 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any,
+               **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Called by each layer of the model: write each row's own columns, and read the view of the rows at work."""
+        keys = self._hold(self._keys, layer_idx, key_states)
+        values = self._hold(self._values, layer_idx, value_states)
+        rows, columns, lo, hi, width = self._at
+        keys[rows, :, columns] = key_states.transpose(1, 2)
+        values[rows, :, columns] = value_states.transpose(1, 2)
+        return keys[lo:hi, :, :width], values[lo:hi, :, :width]
+
+    def _hold(self, held: dict[int, Tensor], layer: int, states: Tensor) -> Tensor:
+        """The layer's tensor, grown to the capacity in force. New columns are zeros: NaN behind a mask would leak."""
+        old = held.get(layer)
+        if old is not None and old.shape[0] >= self._rows and old.shape[2] >= self._columns:
+            return old
+        new = states.new_zeros(self._rows, states.shape[1], self._columns, states.shape[3])
+        if old is not None:
+            new[:old.shape[0], :, :old.shape[2]] = old
+        held[layer] = new
+        return new
+
+    def reserve(self, rows: int, columns: int) -> None:
+        """Make room, by doubling."""
+        self._rows = _doubled(LANES, max(rows, self._rows))
+        self._columns = _doubled(64, max(columns, self._columns))
+
+    def push(self, lo: int, ids: Sequence[Sequence[int]], *, every: bool = False) -> Tensor:
+        """Give row `lo + i` the tokens `ids[i]` (ragged; an empty one stands still) and advance it by as many.
+
+        Rows that do not exist yet are started; lanes beyond the pushed rows carry dummies in columns nobody sees. Returns the float32 logits after each row's last token,
+        [rows, vocabulary], or with `every` after each token, [rows, longest, vocabulary] (beyond a row's own count:
+        meaningless).
+        """
+        counts = [len(row) for row in ids]
+        n, q = len(counts), max(counts)
+        start = (self.length[lo:lo + n] + [0] * n)[:n]
+        self._refuse_overflow(start, counts)
+        lanes = max(n, LANES)
+        lead = [self.length[row] if row < len(self.length) else 0 for row in range(lo, lo + lanes)]
+        width = -(-(max(lead) + q) // self._step) * self._step
+        self.reserve(lo + lanes, width)
+        flat = torch.tensor([[*row, *[0] * (q - len(row))] for row in ids] + [[0] * q] * (lanes - n),
+                            device=self.device)
+        position = torch.tensor(lead, device=self.device)[:, None]
+        if q > 1:
+            position = position + torch.arange(q, device=self.device)
+        self._at = (torch.arange(lo, lo + lanes, device=self.device)[:, None], position, lo, lo + lanes, width)
+        logits = self._forward(flat, position, width, [max(c - 1, 0) for c in counts] + [0] * (lanes - n), every)
+        self.length[lo:lo + n] = [s + c for s, c in zip(start, counts, strict=True)]
+        return logits[:n].float() if every else logits[:n, 0].float()
+
+    def _forward(self, ids: Tensor, position: Tensor, width: int, last: list[int], every: bool) -> Tensor:
+        if self.limit is not None:
+            position = position.clamp_max(self.limit - 1)
+        if every or ids.shape[1] == 1:
+            keep: int | Tensor = 0
+        else:
+            keep = torch.tensor(last, device=self.device)[:, None]
+        out = self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True,
+                         attention_mask=self._masks.of(self._at[1], width, self.dtype), logits_to_keep=keep)
+        return out.logits
+
+    def _refuse_overflow(self, start: Sequence[int], counts: Sequence[int]) -> None:
+        if self.limit is not None:
+            longest = max(s + c for s, c in zip(start, counts, strict=True))
+            if longest > self.limit:
+                raise ModelError(f"a row of {longest} tokens was asked of a model whose context is {self.limit}",
+                                 reason="context")
+
+    def rollback(self, row: int, count: int) -> None:
+        """Forget the last `count` tokens of a row."""
+        if not 0 <= count <= self.length[row]:
+            raise ValueError(f"cannot take {count} tokens back from a row of {self.length[row]}")
+        self.length[row] -= count
+
+    def fork(self, row: int, into: Sequence[int]) -> None:
+        """Copy a row into the rows `into`, which must be the next ones behind the live rows."""
+        if list(into) != list(range(len(self.length), len(self.length) + len(into))):
+            raise ValueError(f"forks go behind the {len(self.length)} live rows, not into {list(into)}")
+        if not into:
+            return
+        size = self.length[row]
+        self.reserve(len(self.length) + len(into), size)
+        for held in (self._keys, self._values):
+            for layer in held:
+                tensor = self._hold(held, layer, held[layer])
+                tensor[into[0]:into[-1] + 1, :, :size] = tensor[row, :, :size]
+        self.length += [size] * len(into)
+
+    def leave(self, row: int) -> None:
+        """Drop a row; the last live row moves into its place."""
+        last = len(self.length) - 1
+        if row != last:
+            size = self.length[last]
+            for tensor in (*self._keys.values(), *self._values.values()):
+                tensor[row, :, :size] = tensor[last, :, :size]
+            self.length[row] = self.length[last]
+        self.length.pop()
+
+    def wipe(self, row: int) -> None:
+        """Overwrite a row with zeros, so that numbers that are not finite cannot leak into a later row."""
+        for tensor in (*self._keys.values(), *self._values.values()):
+            tensor[row] = 0
+
+    def cost(self, rows: int, columns: int) -> int:
+        """Bytes of a cache that holds so many rows and columns, growth by doubling included."""
+        rows, columns = _doubled(LANES, max(rows, self._rows)), _doubled(64, max(columns + self._step, self._columns))
+        return rows * columns * token_bytes(self.model.config, self.dtype)
+
+    def clear(self) -> None:
+        """Forget all rows and their contents."""
+        self.length.clear()
+        self._keys.clear()
+        self._values.clear()
+        self._rows = self._columns = 0
+
+
+class _Masks:
+    """Float masks, one per kind of layer that the model has: right for eager and for sdpa attention."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        kinds = getattr(config, "layer_types", None)
+        self._kinds = sorted(set(kinds)) if kinds else []
+
+    def of(self, position: Tensor, width: int, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
+        """The mask [rows, 1, tokens, width]; for models with several kinds of layers a dict by kind."""
+        columns = torch.arange(width, device=position.device)
+        at = position[..., None]
+        seen = columns <= at
+        window = getattr(self._config, "sliding_window", None)
+        if len(self._kinds) > 1:
+            near = seen & (columns > at - window) if window else seen
+            return {kind: _float(near if kind == "sliding_attention" else seen, dtype) for kind in self._kinds}
+        slides = self._kinds == ["sliding_attention"] or (not self._kinds and window)
+        return _float(seen & (columns > at - window) if slides else seen, dtype)
+
+
+def _float(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.where(seen, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
