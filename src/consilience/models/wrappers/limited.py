@@ -1,0 +1,116 @@
+"""A model that is asked no more at once, and no faster, than its owner allows."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from consilience.model import Measured, Model
+from consilience.models.loops import PerLoop
+from consilience.models.wrappers.base import Call, T, Wrapper
+from consilience.prompt import render
+from consilience.types import Draws, Event, Reply, Request, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Calls at the same time, and draws and tokens (prompt and completion) per minute; None is unlimited."""
+
+    concurrency: int | None = 16
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+class Rate:
+    """A bucket that fills at `per_minute / 60` a second and holds at most one minute's worth.
+
+    Taking may bring it below zero; the taker waits until it would be full enough, in order of arrival.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        self.per_minute = per_minute
+        self._level = per_minute
+        self._at = time.monotonic()
+
+    def take(self, amount: float) -> float:
+        """Take, and say how many seconds to wait before acting. More than a whole bucket waits for a full one."""
+        now = time.monotonic()
+        self._level = min(self.per_minute, self._level + (now - self._at) * self.per_minute / 60)
+        self._at = now
+        self._level -= min(amount, self.per_minute)
+        return max(0.0, -self._level * 60 / self.per_minute)
+
+    def give_back(self, amount: float) -> None:
+        """Return what was taken too much."""
+        self._level += amount
+
+
+def prompt_tokens(request: Request) -> int:
+    """A cautious estimate of the prompt's tokens, without a tokenizer: three UTF-8 bytes each, and eight a message."""
+    texts = [message.content for message in request.messages] + [request.prefix]
+    return sum(math.ceil(len(text.encode(errors="replace")) / 3) for text in texts) + 8 * len(request.messages)
+
+
+class Limited(Wrapper):
+    """Keeps a model's calls within limits. All draws of one request count as so many requests."""
+
+    def __init__(self, inner: Model, limits: Limits = Limits()) -> None:
+        super().__init__(inner)
+        self.limits = limits
+        self._gate = PerLoop(lambda: asyncio.Semaphore(limits.concurrency or 1))
+        self._requests = Rate(limits.requests_per_minute) if limits.requests_per_minute else None
+        self._tokens = Rate(limits.tokens_per_minute) if limits.tokens_per_minute else None
+
+    def again(self, inner: Model) -> Model:
+        """Another model with limits of its own."""
+        return Limited(inner, self.limits)
+
+    async def around(self, call: Call[Measured[T]]) -> Measured[T]:
+        """A call of a power counts as one request."""
+        async with self._admitted(1, 0):
+            got = await call()
+        if self._tokens:
+            self._tokens.take(got.usage.prompt_tokens + got.usage.completion_tokens)
+        return got
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """The draws, when it is their turn."""
+        expected = self._expected(request, draws.n)
+        async with self._admitted(draws.n, expected):
+            replies = await self.inner.generate(request, draws, scope)
+        self._settle(expected, replies)
+        return replies
+
+    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """The stream, when it is its turn."""
+        expected = self._expected(request, 1)
+        async with self._admitted(1, expected):
+            async for event in self.inner.stream(request, draw, scope):
+                if event.reply is not None:
+                    self._settle(expected, [event.reply])
+                yield event
+
+    def _expected(self, request: Request, n: int) -> int:
+        if self._tokens is None:
+            return 0
+        return n * (prompt_tokens(render(request, self.card)) + request.sampling.max_tokens)
+
+    def _settle(self, expected: int, replies: Sequence[Reply]) -> None:
+        if self._tokens:
+            used = sum(r.usage.prompt_tokens + r.usage.completion_tokens for r in replies)
+            self._tokens.give_back(min(expected, self._tokens.per_minute) - used)
+
+    @asynccontextmanager
+    async def _admitted(self, requests: int, tokens: int) -> AsyncIterator[None]:
+        waits = [rate.take(n) for rate, n in ((self._requests, requests), (self._tokens, tokens)) if rate is not None]
+        if waits and max(waits) > 0:
+            await asyncio.sleep(max(waits))
+        if self.limits.concurrency is None:
+            yield
+            return
+        async with self._gate():
+            yield

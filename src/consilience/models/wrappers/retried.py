@@ -1,0 +1,85 @@
+"""A model that is asked again after failures that may pass."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from consilience.errors import ModelError
+from consilience.model import Measured, Model
+from consilience.models.wrappers.base import Call, T, Wrapper
+from consilience.types import Draws, Event, Reply, Request, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """At most `attempts` calls; pauses of up to `first * 2^k` seconds, at most `longest`, drawn at random from the
+    upper half. A server's Retry-After is obeyed, unless it asks for more than `patience` seconds."""
+
+    attempts: int = 6
+    first: float = 0.5
+    longest: float = 30.0
+    patience: float = 120.0
+
+
+class Retried(Wrapper):
+    """Retries calls that fail with a transient ModelError; other errors, and the last one, are raised."""
+
+    def __init__(self, inner: Model, backoff: Backoff = Backoff()) -> None:
+        super().__init__(inner)
+        self.backoff = backoff
+
+    def again(self, inner: Model) -> Model:
+        """Another model, retried alike."""
+        return Retried(inner, self.backoff)
+
+    async def around(self, call: Call[Measured[T]]) -> Measured[T]:
+        """A call of a power, retried."""
+        return await self._retrying(None)(call)
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """The draws; a retry asks for all of them again."""
+        return await self._retrying(scope.deadline)(self.inner.generate, request, draws, scope)
+
+    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """The stream, begun again as long as it fails before its first piece of text."""
+        spoken = False
+
+        def again(error: BaseException) -> bool:
+            return not spoken and _transient(error)
+
+        async for attempt in self._retrying(scope.deadline, again):
+            with attempt:
+                async for event in self.inner.stream(request, draw, scope):
+                    spoken = spoken or event.kind == "delta"
+                    yield event
+
+    def _retrying(self, deadline: float | None, again: object = None) -> AsyncRetrying:
+        backoff = self.backoff
+
+        def pause(state: RetryCallState) -> float:
+            asked = _retry_after(state)
+            if asked is not None:
+                return asked + random.uniform(0, 0.1 * asked)
+            ceiling = min(backoff.longest, backoff.first * 2 ** (state.attempt_number - 1))
+            return random.uniform(ceiling / 2, ceiling)
+
+        def stop(state: RetryCallState) -> bool:
+            asked = _retry_after(state)
+            late = deadline is not None and time.time() + state.upcoming_sleep > deadline
+            return state.attempt_number >= backoff.attempts or late or (asked is not None and asked > backoff.patience)
+
+        return AsyncRetrying(wait=pause, stop=stop, retry=retry_if_exception(again or _transient), reraise=True)  # type: ignore[arg-type]
+
+
+def _transient(error: BaseException) -> bool:
+    return isinstance(error, ModelError) and error.transient
+
+
+def _retry_after(state: RetryCallState) -> float | None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.retry_after if isinstance(error, ModelError) else None

@@ -1,0 +1,96 @@
+"""Who is generating what, across processes: leases on draws, and how the death of their owner is noticed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BEAT_SECONDS = 2.0
+"""How often an owner says that it is alive."""
+
+SILENT_SECONDS = 60.0
+"""An owner that was silent for so long is taken for dead, whatever its process number says."""
+
+STORED, MINE, BUSY = "stored", "mine", "busy"
+
+
+def _host() -> str:
+    """Names the process-number space: two containers on one machine are two hosts."""
+    try:
+        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _born(pid: int) -> str | None:
+    """Start mark of a live process, so that a reused number is noticed; None when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        after_name = stat[stat.rindex(")") + 2:].split()
+        return None if after_name[0] in "ZX" else after_name[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except (OSError, ValueError, IndexError):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return ""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One open store in one process."""
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    host: str = field(default_factory=_host)
+    pid: int = field(default_factory=os.getpid)
+
+    def beat(self, connection: sqlite3.Connection) -> None:
+        """Say that this owner is alive."""
+        connection.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET beat = excluded.beat",
+                           (self.name, self.host, self.pid, _born(self.pid) or "", time.time()))
+
+    def leave(self, connection: sqlite3.Connection) -> None:
+        """Give back everything, at the end."""
+        connection.execute("DELETE FROM leases WHERE owner = ?", (self.name,))
+        connection.execute("DELETE FROM owners WHERE owner = ?", (self.name,))
+
+    def claim(self, connection: sqlite3.Connection, ids: Sequence[str], again: bool) -> list[str]:
+        """For each draw: `mine` now, `stored` meanwhile, or `busy` elsewhere. `again` claims stored ones too."""
+        return [self._claim(connection, one, again) for one in ids]
+
+    def _claim(self, connection: sqlite3.Connection, one: str, again: bool) -> str:
+        if not again and connection.execute("SELECT 1 FROM draws WHERE id = ?", (one,)).fetchone():
+            return STORED
+        if connection.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (one, self.name)).rowcount:
+            return MINE
+        holder = connection.execute(
+            "SELECT o.owner, o.host, o.pid, o.born, o.beat FROM leases l LEFT JOIN owners o ON o.owner = l.owner "
+            "WHERE l.id = ?", (one,)).fetchone()
+        if self._alive(*holder):
+            return BUSY
+        connection.execute("UPDATE leases SET owner = ? WHERE id = ?", (self.name, one))
+        return MINE
+
+    def release(self, connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+        """Give leases back without a draw."""
+        connection.executemany("DELETE FROM leases WHERE id = ? AND owner = ?", [(one, self.name) for one in ids])
+
+    def _alive(self, owner: str | None, host: str | None, pid: int | None, born: str | None, beat: float | None) -> bool:
+        if owner is None or pid is None or beat is None or time.time() - beat > SILENT_SECONDS:
+            return False
+        if host != self.host:
+            return True
+        found = _born(pid)
+        return found is not None and (not born or not found or found == born)

@@ -1,0 +1,116 @@
+"""One thread that writes: operations that come within a few milliseconds share a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from consilience.errors import StoreError
+from consilience.store.database import connect, explain
+
+Operation = Callable[[sqlite3.Connection], Any]
+"""Reads and writes inside a transaction; may be run a second time after a rollback."""
+
+LINGER_SECONDS = 0.002
+"""How long the first operation of a batch waits for company."""
+
+_Item = tuple[Operation, "asyncio.Future[Any] | None"]
+
+
+class Writer:
+    """Runs operations in order, in batches. A result is handed on only after its commit."""
+
+    def __init__(self, path: Path, beat: Operation, every: float) -> None:
+        self._path, self._beat, self._every = path, beat, every
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="consilience-store", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Operation) -> asyncio.Future[Any]:
+        """A future of the running loop with the operation's result, or StoreError."""
+        if self._closed:
+            raise StoreError(f"the store {self._path} is closed")
+        future = asyncio.get_running_loop().create_future()
+        self._queue.put((operation, future))
+        return future
+
+    def post(self, operation: Operation) -> None:
+        """Run the operation some time soon; nobody waits for it, and its failure is of no consequence."""
+        if not self._closed:
+            self._queue.put((operation, None))
+
+    def close(self) -> None:
+        """Write what is waiting and stop. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        connection = connect(self._path)
+        beaten, running = 0.0, True
+        while running:
+            items = self._next_batch()
+            if None in items:
+                running = False
+            batch = [item for item in items if item is not None]
+            if time.monotonic() - beaten > self._every:
+                batch.append((self._beat, None))
+                beaten = time.monotonic()
+            if batch:
+                _deliver(batch, self._commit(connection, batch))
+        connection.close()
+
+    def _next_batch(self) -> list[_Item | None]:
+        try:
+            items = [self._queue.get(timeout=self._every)]
+        except queue.Empty:
+            return []
+        time.sleep(LINGER_SECONDS)
+        for _ in range(self._queue.qsize()):
+            items.append(self._queue.get())
+        return items
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Item]) -> list[Any]:
+        """Results or errors, one per operation. If the batch fails, each operation is tried by itself."""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [operation(connection) for operation, _ in batch]
+            connection.execute("COMMIT")
+            return results
+        except (sqlite3.Error, StoreError, UnicodeError) as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if len(batch) > 1:
+                return [self._commit(connection, [item])[0] for item in batch]
+            return [error if isinstance(error, StoreError) else explain(error, self._path)]
+
+
+def _deliver(batch: list[_Item], results: list[Any]) -> None:
+    """Wake the waiters, once per loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for (_, future), result in zip(batch, results, strict=True):
+        if future is not None:
+            by_loop.setdefault(future.get_loop(), []).append((future, result))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, pairs)
+        except RuntimeError:  # the loop was closed; nobody waits any more
+            continue
+
+
+def _resolve(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in pairs:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
