@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Measured, Model, NextTokens, Score, Verify
 from consilience.prompt import put, render
-from consilience.types import Absent, Draws, Reply, Request, Scope, Token
+from consilience.types import Absent, Draws, Reply, Request, Scope, Token, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,12 +176,17 @@ class Members(Sequence[Member]):
     @property
     def ranking(self) -> list[Member]:
         """Best on dev first (ties: cheaper, then team order); without dev, team order."""
-        return sorted(self.everyone, key=lambda m: (-(m.standing or 0.0), price_of(m.card), m.index))
+        return sorted(self.everyone, key=place_of)
 
     @property
     def best(self) -> Member:
         """Best on dev; without dev, the first."""
         return self.ranking[0]
+
+
+def place_of(member: Member) -> tuple[float, float, int]:
+    """Sorts members by standing, best on dev first (ties: cheaper, then team order); without dev by team order."""
+    return (0.0, 0.0, member.index) if member.standing is None else (-member.standing, price_of(member.card), member.index)
 
 
 def price_of(card: Card) -> float:
@@ -218,7 +223,7 @@ class Wave:
         spoken = [(m, r) for m, replies in zip(self.members, self.by_member, strict=True) for r in replies[:1] if r.text]
         if not spoken:
             raise NoAnswerError("no member produced any text")
-        return min(spoken, key=lambda pair: (-(pair[0].standing or 0.0), price_of(pair[0].card), pair[0].index))[1]
+        return min(spoken, key=lambda pair: place_of(pair[0]))[1]
 
 
 async def timed(work: Awaitable[T]) -> tuple[T, float]:
@@ -274,9 +279,23 @@ async def ask_ranked(ranking: Sequence[Member], request: Request) -> Reply:
         except (ModelError, NoAnswerError) as error:
             member.run.absent.append(absence(member, error))
             continue
-        if reply.text:
+        if reply.text or reply.score is not None:
             return reply.noting(fallback=True) if place else reply
     raise NoAnswerError("no member of the ranking answered")
+
+
+async def ask_again(wave: Wave, requests: Sequence[Request | None]) -> Wave:
+    """The next round: `requests[i]` goes to `wave.members[i]`; whoever has none, fails or says nothing keeps its last reply."""
+    live = [i for i, request in enumerate(requests) if request is not None]
+    kept = list(wave.by_member)
+    if live:
+        try:
+            fresh = await ask_each([wave.members[i] for i in live], [r for r in requests if r is not None])
+        except NoAnswerError:
+            return wave
+        for i, replies in zip(live, fresh.by_member, strict=True):
+            kept[i] = replies if replies and replies[0].text else kept[i]
+    return Wave(wave.members, tuple(kept))
 
 
 async def decode_together(members: Sequence[Member], requests: Sequence[Request], combiner: Combiner) -> Reply:
@@ -338,6 +357,26 @@ def winner(groups: Sequence[Class], wave: Wave) -> Reply:
     return min(groups, key=rank).replies[0]
 
 
-__all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "ask_all", "ask_each", "ask_ranked", "classes",
-           "clock", "decode_together", "price_of", "put", "render", "tally", "timed", "together",
-           "winner"]
+async def plurality(request: Request, wave: Wave) -> Reply:
+    """The reply that most agree with; the best member's where nothing can be read or compared."""
+    groups = await classes(request, wave.replies) if request.format is not None else []
+    return winner(groups, wave) if groups else wave.best
+
+
+async def agreed(request: Request, wave: Wave) -> bool:
+    """Whether at least two replies have text, and all that have it are read as one answer."""
+    if request.format is None or len(wave.replies) < 2:
+        return False
+    groups = await classes(request, wave.replies)
+    return len(groups) == 1 and len(groups[0].replies) == len(wave.replies)
+
+
+def shuffled(request: Request, texts: Sequence[str]) -> list[str]:
+    """Texts in an order drawn from the request's seed and their content, so that neither place nor name of a member
+    tells in a prompt."""
+    return sorted(texts, key=lambda text: digest([request.seed, request.question, text]))
+
+
+__all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
+           "ask_ranked", "classes", "clock", "decode_together", "plurality", "place_of", "price_of", "put", "render", "shuffled",
+           "tally", "timed", "together", "winner"]

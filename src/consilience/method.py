@@ -34,7 +34,7 @@ class Role:
     """A part that a model plays beside the members.
 
     `needs` are the powers it must offer. When the user names nobody, `default` fills it: `best` (the best member on
-    dev, without dev the first), `first`, or `""` (must be named).
+    dev, without dev the first), `worst` (on dev; without dev the last), `first`, or `""` (must be named).
     """
 
     name: str
@@ -154,6 +154,9 @@ class Method(ABC):
     async def make(self, cast: Cast) -> Model | None:
         """Make the one model that answers for the team (merging methods); None for all others."""
         return None
+
+    def check(self, cast: Cast) -> None:
+        """Raise TeamError when the options do not fit these models. Asked when a team is bound, before any call."""
 
     @property
     def learns(self) -> bool:

@@ -46,6 +46,7 @@ class Team:
         self._making: asyncio.Lock | None = None
         self._check()
         self._copies = _copies(self.members)
+        method.check(self.cast)
         self.card = self._card()
 
     def _check(self) -> None:
@@ -97,9 +98,7 @@ class Team:
         return Cast(self.members, roles, self.standing)
 
     def _default(self, rule: str) -> Model:
-        if rule == "first" or self.standing is None:
-            return self.members[0]
-        return self._bind(Run()).best.model
+        return _filling(rule, self._bind(Run())).model
 
     def _bind(self, run: Run) -> Members:
         standing = self.standing or (None,) * len(self.members)
@@ -114,7 +113,7 @@ class Team:
             if role.name in self.roles:
                 roles[role.name] = tuple(Member(m, len(self.members) + place, run) for m in self.roles[role.name])
             else:
-                roles[role.name] = (members.best if role.default == "best" else members[0],)
+                roles[role.name] = (_filling(role.default, members),)
         return Members(members.everyone, roles)
 
     async def child(self) -> Model | None:
@@ -274,6 +273,11 @@ class Team:
 
     def __repr__(self) -> str:
         return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
+
+
+def _filling(rule: str, members: Members) -> Member:
+    """The member that fills a role by its default."""
+    return members[0] if rule == "first" else members.ranking[-1 if rule == "worst" else 0]
 
 
 def _copies(members: Sequence[Model]) -> list[tuple[int, int]]:
