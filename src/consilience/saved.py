@@ -1,0 +1,264 @@
+"""Teams on disk: `team.yaml` (method, options, members, roles, standing), and what fitting learned beside it.
+
+A folder holds `team.yaml`, `learned.json` and `learned.safetensors` (never a pickle); nested teams lie in sub-folders.
+The same `team.yaml` may be written by hand, with `members` as plain specs: then there is nothing to check but itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from consilience import __version__
+from consilience.errors import ConfigError, did_you_mean
+from consilience.method import Learned, Method
+from consilience.model import Model
+from consilience.registry import method as named_method
+from consilience.registry import methods
+from consilience.team import Team
+
+FORMAT = 1
+"""Version of the folder's layout; a folder of another version is refused."""
+
+Resolve = Callable[[str], Sequence[Model]]
+"""Makes models from a spec: one for `openai:gpt-4o-mini`, several for a pool such as `nursery`."""
+
+
+class MemberFile(BaseModel):
+    """A member in `team.yaml`: a spec with the fingerprint and price it had, or a nested team's folder."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: str = ""
+    team: str = ""
+    name: str = ""
+    fingerprint: str = ""
+    price: list[float] | None = None
+
+
+class FittedFile(BaseModel):
+    """What a fitted team's `team.yaml` says of its fitting: the digest of what was learned, and the options then."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    learned: str
+    options: dict[str, Any] = {}
+
+
+class TeamFile(BaseModel):
+    """The whole of `team.yaml`. Only `method` and `members` are needed in one written by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str
+    members: Entry | list[Entry]
+    name: str = ""
+    options: dict[str, Any] = {}
+    roles: dict[str, Entry | list[Entry]] = {}
+    standing: list[float] | None = None
+    format: int = FORMAT
+    consilience: str = ""
+    fitted: FittedFile | None = None
+
+
+Entry = str | MemberFile | TeamFile
+"""A spec or a pool, a member with its facts, or a nested team written in place."""
+
+
+def save(team: Model, folder: str | Path) -> Path:
+    """Write a team to a folder and return the folder. Raises ConfigError for a member that no spec can bring back."""
+    if not isinstance(team, Team):
+        raise ConfigError(f"{team.card.name} is not a team, so there is nothing to save; its spec is {team.card.spec!r}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {
+        "format": FORMAT, "consilience": __version__, "name": team.name, "method": method_spec(team.method),
+        "options": plain_options(team.method),
+        "members": [_member(m, folder, f"member-{i + 1}") for i, m in enumerate(team.members)],
+        "roles": {role: [_member(m, folder, f"{role}-{i + 1}") for i, m in enumerate(models)]
+                  for role, models in team.roles.items()},
+        "standing": list(team.standing) if team.standing is not None else None,
+    }
+    if (learned := team.method.learned) is not None:
+        write_learned(learned, folder)
+        content["fitted"] = {"learned": learned.digest, "options": content["options"]}
+    text = yaml.safe_dump({k: v for k, v in content.items() if v not in (None, {}, "")}, sort_keys=False,
+                          allow_unicode=True)
+    (folder / "team.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _member(model: Model, folder: Path, place: str) -> dict[str, Any]:
+    if isinstance(model, Team):
+        save(model, folder / place)
+        return {"team": place, "fingerprint": model.card.fingerprint}
+    if not model.card.spec:
+        raise ConfigError(f"member {model.card.name!r} cannot be saved: it was made in Python and has no spec "
+                          "(such as hf:org/name) to make it from again")
+    price = model.card.price
+    entry = {"spec": model.card.spec, "name": model.card.name, "fingerprint": model.card.fingerprint}
+    return entry | ({"price": [price.prompt, price.completion]} if price is not None else {})
+
+
+def method_spec(method: Method) -> str:
+    """The text that `registry.method` finds this method's class by: its name, `./file.py:Class` or `module:Class`."""
+    cls = type(method)
+    if methods().get(method.name) is cls:
+        return method.name
+    try:
+        module = inspect.getmodule(cls)
+        place = inspect.getfile(cls) if module is None else module.__name__
+    except TypeError:
+        raise ConfigError(f"method {method.name!r} was defined in a session, not in a file, so it cannot be saved") from None
+    return f"{place}:{cls.__qualname__}"
+
+
+def plain_options(method: Method) -> dict[str, Any]:
+    """The options as YAML writes them."""
+    return TypeAdapter(dict[str, Any]).dump_python(method.options(), mode="json")
+
+
+def write_learned(learned: Learned, folder: Path) -> None:
+    """`learned.json` and, where there are arrays, `learned.safetensors`."""
+    from safetensors.numpy import save_file
+
+    (folder / "learned.json").write_text(json.dumps(learned.values, ensure_ascii=False, indent=1), encoding="utf-8")
+    if learned.arrays:
+        save_file({k: v.copy(order="C") for k, v in learned.arrays.items()}, folder / "learned.safetensors")
+    if (kept := read_learned(folder)) is None or kept.digest != learned.digest:
+        raise ConfigError("what this method learned does not survive being written as JSON and safetensors "
+                          "(are all dictionary keys texts, and all arrays numeric?)")
+
+
+def read_learned(folder: Path) -> Learned | None:
+    """What `write_learned` wrote; None where nothing was learned."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    values, arrays = folder / "learned.json", folder / "learned.safetensors"
+    if not values.exists():
+        return None
+    try:
+        return Learned(json.loads(values.read_text(encoding="utf-8")), load_file(arrays) if arrays.exists() else {})
+    except (json.JSONDecodeError, SafetensorError) as error:
+        raise ConfigError(f"what the team in {folder} learned cannot be read ({error}); fit it again") from None
+
+
+def load(place: str | Path, resolve: Resolve | None = None, *, changed: bool = False) -> Team:
+    """The team of a folder or of a `team.yaml`.
+
+    `resolve` makes models from specs (by default `consilience.pool`). What differs from the time of saving (members'
+    fingerprints, prices, options, what was learned) is a ConfigError that names it; `changed=True` lets it pass.
+    """
+    loader = _Loader(resolve or _pool())
+    file, team = loader.at(Path(place))
+    if loader.differs and not changed:
+        raise ConfigError(f"{file} is not the team that was saved: {'; '.join(loader.differs)}. Fit it again, or allow "
+                          "the change (changed=True, --allow-changes)")
+    return team
+
+
+def _pool() -> Resolve:
+    from consilience import pool
+    return pool
+
+
+def _parse(file: Path) -> TeamFile:
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"there is no team in {file}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{file} must hold `method:` and `members:`, found {type(raw).__name__}")
+    for key in raw:
+        if key not in TeamFile.model_fields:
+            raise ConfigError(f"{file}: unknown key {key!r}.{did_you_mean(str(key), TeamFile.model_fields)}")
+    try:
+        return TeamFile.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(sorted({f"{e['loc'][0] if e['loc'] else 'team'}: {e['msg']}" for e in error.errors()}))
+        raise ConfigError(f"{file}: {faults}") from None
+
+
+class _Loader:
+    """Rebuilds a team and its nested teams, and collects everything that differs."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self.resolve = resolve
+        self.differs: list[str] = []
+
+    def at(self, path: Path) -> tuple[Path, Team]:
+        """The team of a folder or file, and the file."""
+        file = path / "team.yaml" if path.is_dir() else path
+        return file, self.team(_parse(file), file)
+
+    def team(self, content: TeamFile, file: Path) -> Team:
+        """The team that a parsed file describes."""
+        if content.format != FORMAT:
+            raise ConfigError(f"{file} has format {content.format}, written by consilience {content.consilience or '?'}; "
+                              f"this is {__version__}, which reads format {FORMAT}")
+        roles = {role: self.models(entries, file) for role, entries in content.roles.items()}
+        return Team(self.method(content, file.parent), self.models(content.members, file), name=content.name,
+                    standing=content.standing, **roles)
+
+    def method(self, content: TeamFile, folder: Path) -> Method:
+        """The method with its options and what it learned."""
+        method = named_method(_beside(content.method, folder), content.options)
+        if content.fitted is None:
+            return method
+        learned = read_learned(folder)
+        if learned is None:
+            raise ConfigError(f"{folder} says that {content.method} was fitted, but learned.json is missing; fit it again")
+        if learned.digest != content.fitted.learned:
+            self.differs.append("what it learned has changed since (learned.json, learned.safetensors)")
+        for key in sorted({*content.fitted.options, *content.options}):
+            was, now = content.fitted.options.get(key, "its default"), content.options.get(key, "its default")
+            if was != now:
+                self.differs.append(f"it was fitted with {key} = {was} and now has {key} = {now}")
+        return replace(method, learned=learned)
+
+    def models(self, entries: Entry | list[Entry], file: Path) -> list[Model]:
+        """The models that `members` or a role names."""
+        return [model for entry in (entries if isinstance(entries, list) else [entries])
+                for model in self.entry(entry, file)]
+
+    def entry(self, entry: Entry, file: Path) -> Sequence[Model]:
+        """The models of one entry: several for a pool."""
+        if isinstance(entry, TeamFile):
+            return [self.team(entry, file)]
+        if isinstance(entry, str):
+            return self.resolve(entry)
+        if not (entry.team or entry.spec):
+            raise ConfigError(f"{file}: a member needs `spec` or `team`")
+        models = [self.at(file.parent / entry.team)[1]] if entry.team else self.resolve(entry.spec)
+        if entry.fingerprint:
+            self.differs.extend(_differences(entry, models))
+        return models
+
+
+def _beside(method: str, folder: Path) -> str:
+    """`./file.py:Class` is looked up beside the team's file."""
+    own = method.rpartition(":")[0]
+    return f"{folder / own}:{method.rpartition(':')[2]}" if own.endswith(".py") else method
+
+
+def _differences(entry: MemberFile, models: Sequence[Model]) -> list[str]:
+    name = entry.name or entry.spec or entry.team
+    if len(models) != 1:
+        return [f"{name} was one member and is now {len(models)}"]
+    card, found = models[0].card, []
+    if card.fingerprint != entry.fingerprint:
+        found.append(f"{name} had the fingerprint {entry.fingerprint[:12]} and now has {card.fingerprint[:12]}")
+    price = [card.price.prompt, card.price.completion] if card.price is not None else None
+    if not entry.team and price != entry.price:
+        found.append(f"{name} cost {entry.price} and now costs {price} dollars per million tokens")
+    return found
