@@ -1,9 +1,9 @@
-"""Things that belong to one event loop (clients, semaphores), made where they are first used."""
+"""Loops and waiting: things that belong to one event loop, and calls of which each may end its own way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -23,3 +23,16 @@ class PerLoop(Generic[T]):
         if loop not in self._made:
             self._made[loop] = self._make()
         return self._made[loop]
+
+
+async def all_of(*calls: Awaitable[T]) -> list[T]:
+    """The results, in order. All are awaited to their end before the first error is raised, so none is lost midway."""
+    if len(calls) == 1:
+        return [await calls[0]]
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    results = []
+    for end in ended:
+        if isinstance(end, BaseException):
+            raise end
+        results.append(end)
+    return results

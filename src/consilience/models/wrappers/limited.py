@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from consilience.model import Measured, Model
@@ -71,7 +71,7 @@ class Limited(Wrapper):
 
     async def around(self, call: Call[Measured[T]]) -> Measured[T]:
         """A call of a power counts as one request."""
-        async with self._admitted(1, 0):
+        async with await self._turn(1, 0):
             got = await call()
         if self._tokens:
             self._tokens.take(got.usage.prompt_tokens + got.usage.completion_tokens)
@@ -80,7 +80,7 @@ class Limited(Wrapper):
     async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
         """The draws, when it is their turn."""
         expected = self._expected(request, draws.n)
-        async with self._admitted(draws.n, expected):
+        async with await self._turn(draws.n, expected):
             replies = await self.inner.generate(request, draws, scope)
         self._settle(expected, replies)
         return replies
@@ -88,7 +88,7 @@ class Limited(Wrapper):
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The stream, when it is its turn."""
         expected = self._expected(request, 1)
-        async with self._admitted(1, expected):
+        async with await self._turn(1, expected):
             async for event in self.inner.stream(request, draw, scope):
                 if event.reply is not None:
                     self._settle(expected, [event.reply])
@@ -104,13 +104,9 @@ class Limited(Wrapper):
             used = sum(r.usage.prompt_tokens + r.usage.completion_tokens for r in replies)
             self._tokens.give_back(min(expected, self._tokens.per_minute) - used)
 
-    @asynccontextmanager
-    async def _admitted(self, requests: int, tokens: int) -> AsyncIterator[None]:
+    async def _turn(self, requests: int, tokens: int) -> AbstractAsyncContextManager[None]:
+        """Wait as the rates demand; what is returned holds the place among concurrent calls."""
         waits = [rate.take(n) for rate, n in ((self._requests, requests), (self._tokens, tokens)) if rate is not None]
         if waits and max(waits) > 0:
             await asyncio.sleep(max(waits))
-        if self.limits.concurrency is None:
-            yield
-            return
-        async with self._gate():
-            yield
+        return self._gate() if self.limits.concurrency else nullcontext()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -13,6 +14,8 @@ from consilience.errors import ModelError
 from consilience.model import Measured, Model
 from consilience.models.wrappers.base import Call, T, Wrapper
 from consilience.types import Draws, Event, Reply, Request, Scope
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ class Retried(Wrapper):
 
     async def around(self, call: Call[Measured[T]]) -> Measured[T]:
         """A call of a power, retried."""
-        return await self._retrying(None)(call)
+        return await self._retry(call, None)
 
     async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
         """The draws; a retry asks for all of them again."""
-        return await self._retrying(scope.deadline)(self.inner.generate, request, draws, scope)
+        return await self._retry(lambda: self.inner.generate(request, draws, scope), scope.deadline)
 
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The stream, begun again as long as it fails before its first piece of text."""
@@ -57,6 +60,23 @@ class Retried(Wrapper):
                 async for event in self.inner.stream(request, draw, scope):
                     spoken = spoken or event.kind == "delta"
                     yield event
+
+    async def _retry(self, call: Callable[[], Awaitable[R]], deadline: float | None) -> R:
+        try:
+            return await call()  # the usual way costs nothing
+        except ModelError as error:
+            if not error.transient:
+                raise
+            failed: ModelError | None = error
+
+        async def attempt() -> R:
+            nonlocal failed
+            if failed is not None:
+                first, failed = failed, None
+                raise first
+            return await call()
+
+        return await self._retrying(deadline)(attempt)
 
     def _retrying(self, deadline: float | None, again: object = None) -> AsyncRetrying:
         backoff = self.backoff

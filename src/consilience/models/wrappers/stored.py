@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from consilience.errors import ModelError
 from consilience.model import Model
+from consilience.models.loops import all_of
 from consilience.models.wrappers.base import Wrapper
 from consilience.prompt import render
 from consilience.store import Store, draw_key
@@ -114,14 +115,7 @@ class _Ask:
 
     async def _generate(self, ids: Sequence[str]) -> dict[str, Reply]:
         """Generate and keep claimed draws. What one call fails to give does not lose what others gave."""
-        runs = self._runs(ids)
-        if len(runs) <= 1:
-            return await self._run(runs[0]) if runs else {}
-        ended = await asyncio.gather(*map(self._run, runs), return_exceptions=True)
-        for end in ended:
-            if isinstance(end, BaseException):
-                raise end
-        return {one: reply for end in ended if not isinstance(end, BaseException) for one, reply in end.items()}
+        return {one: reply for run in await all_of(*map(self._run, self._runs(ids))) for one, reply in run.items()}
 
     def _runs(self, ids: Sequence[str]) -> list[list[str]]:
         """The draws by calls: contiguous ranges for a model that gives several draws at once (setting `n`)."""
