@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from consilience.errors import TeamError
 from consilience.gather import Members, Wave, ask_all, classes, tally, winner
 from consilience.method import Level, Method
 from consilience.registry import register
@@ -18,7 +19,7 @@ class MajorityVote(Method):
     """Answer with the reading that most draws share.
 
     Ties go to the member that is better on dev, then to team order. When nobody can be read, the best member's text
-    answers, marked unread.
+    answers, marked unread. Weights need dev scores. Deviation: C of the log-odds is the number of answers seen.
     """
 
     level: ClassVar = Level.TEXT
@@ -41,8 +42,10 @@ class MajorityVote(Method):
 
     def _weight(self, wave: Wave, reply: Reply, options: int) -> float:
         p = wave.speaker(reply).standing
-        if self.weights == "equal" or p is None:
+        if self.weights == "equal":
             return 1.0
+        if p is None:
+            raise TeamError(f"majority-vote with weights={self.weights!r} needs dev scores: fit the team first")
         if self.weights == "accuracy":
             return p
         p = min(0.99, max(0.01, p))

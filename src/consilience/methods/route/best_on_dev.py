@@ -1,0 +1,28 @@
+"""Best on dev: the control that every collaboration must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.gather import Members, ask_ranked
+from consilience.method import Level, Method
+from consilience.registry import register
+from consilience.types import Reply, Request
+
+
+@register
+@dataclass(frozen=True)
+class BestOnDev(Method):
+    """Ask the member that is best on dev (ties: the cheaper, then team order); when it fails, the next best.
+
+    Without dev scores, the first member. A control, not a collaboration.
+    """
+
+    level: ClassVar = Level.ROUTE
+    paper: ClassVar = "control"
+    cost: ClassVar = "1"
+    reads: ClassVar = False
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        return await ask_ranked(members.ranking, request)

@@ -1,0 +1,64 @@
+"""Prompt routing: a model reads who the members are and names the one who shall answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.gather import Member, Members, absence, ask_ranked, put
+from consilience.method import Cast, Level, Method, Role
+from consilience.registry import register
+from consilience.types import Reply, Request, digest
+
+
+@register
+@dataclass(frozen=True)
+class PromptRouting(Method):
+    """The router reads the members' descriptions and the question, and names who answers.
+
+    Descriptions are those of the members' cards unless given. A choice that cannot be read goes to the best member on
+    dev, a chosen member that fails to the next best. One member is asked without routing. Deviations: members are
+    lettered, not numbered (so at most 26), and their order is drawn per question against position bias.
+    """
+
+    level: ClassVar = Level.ROUTE
+    paper: ClassVar = "MoCo (API prompt routing), arXiv 2601.21257"
+    cost: ClassVar = "1 + (N > 1)"
+    reads: ClassVar = False
+    roles: ClassVar = (Role("router", doc="names the member who shall answer"),)
+
+    descriptions: tuple[str, ...] = ()
+    """What each member is good at, in team order; none: the descriptions of their cards."""
+    shuffle: bool = True
+    """Whether the order of members in the prompt is drawn per question."""
+    max_tokens: int = 16
+    """Longest routing reply."""
+
+    def check(self, cast: Cast) -> None:
+        if self.descriptions and len(self.descriptions) != len(cast.members):
+            raise TeamError(f"prompt-routing got {len(self.descriptions)} descriptions for {len(cast.members)} members")
+        if len(cast.members) > 26:
+            raise TeamError(f"prompt-routing letters its members, at most 26; got {len(cast.members)}")
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        if len(members) == 1:
+            return await ask_ranked(members, request)
+        chosen = await self._choose(request, members)
+        ranking = members.ranking if chosen is None else [chosen, *(m for m in members.ranking if m is not chosen)]
+        reply = await ask_ranked(ranking, request)
+        return reply.noting(route=ranking[0].name, routed=chosen is not None)
+
+    async def _choose(self, request: Request, members: Members) -> Member | None:
+        told = self.descriptions or tuple(m.card.description or m.name for m in members)
+        order = list(range(len(members)))
+        if self.shuffle:
+            order.sort(key=lambda i: digest([request.seed, request.question, told[i]]))
+        ask = put(request, "route", members=[told[i] for i in order])
+        router = members.role("router")
+        try:
+            reply = await router.ask(ask.sampled(temperature=0.0, max_tokens=self.max_tokens))
+        except (ModelError, NoAnswerError) as error:
+            router.run.absent.append(absence(router, error))
+            return None
+        return members[order[ord(reply.reading) - ord("A")]] if reply.reading else None

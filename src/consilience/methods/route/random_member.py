@@ -1,0 +1,29 @@
+"""Random member: the control that tells what routing without knowledge is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.gather import Members, ask_ranked
+from consilience.method import Level, Method
+from consilience.registry import register
+from consilience.types import Reply, Request, digest
+
+
+@register
+@dataclass(frozen=True)
+class RandomMember(Method):
+    """Ask one member, drawn uniformly from the request's content and seed; when it fails, another.
+
+    The draw depends on who the members are, not on their order. A control, not a collaboration.
+    """
+
+    level: ClassVar = Level.ROUTE
+    paper: ClassVar = "control"
+    cost: ClassVar = "1"
+    reads: ClassVar = False
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        lot = [members.run.stream, request.key()]
+        return await ask_ranked(sorted(members, key=lambda m: digest([*lot, m.card.fingerprint, m.copy])), request)

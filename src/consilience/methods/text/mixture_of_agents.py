@@ -1,0 +1,44 @@
+"""Mixture of agents: layers of members that each synthesise the answers of the layer before. Wang et al. 2025."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.gather import Members, Wave, ask_again, ask_all, plurality, put, shuffled
+from consilience.method import Last, Level, Method, Role
+from consilience.registry import register
+from consilience.types import Reply, Request
+
+
+@register
+@dataclass(frozen=True)
+class MixtureOfAgents(Method):
+    """All members answer; in each further layer all fuse what the layer before wrote; an aggregator writes the last one.
+
+    Self-MoA is a team of copies of one model, which draw different samples. A member that fails keeps its text of the
+    layer before. Deviation: the references stand in the user's turn, in the wording of `fuse`, not in a system message,
+    and refusals among them are kept.
+    """
+
+    level: ClassVar = Level.TEXT
+    paper: ClassVar = "Mixture-of-Agents, arXiv 2406.04692; Self-MoA: Rethinking MoA, arXiv 2502.00674"
+    cost: ClassVar = "N*(layers - 1) + 1"
+    roles: ClassVar = (Role("aggregator", doc="writes the final answer from the last layer"),)
+
+    layers: int = 3
+    """Layers including the aggregator's; 1 is the aggregator alone."""
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        aggregator = members.role("aggregator")
+        if self.layers == 1:
+            return Last(aggregator, request)
+        wave = await ask_all(members, request)
+        for _ in range(self.layers - 2):
+            fuse = self._fuse(request, wave)
+            wave = await ask_again(wave, [fuse] * len(members))
+        return Last(aggregator, self._fuse(request, wave), await plurality(request, wave))
+
+    def _fuse(self, request: Request, wave: Wave) -> Request:
+        texts = dict.fromkeys(r.text for r in wave.replies if r.text)
+        return put(request, "fuse", candidates=shuffled(request, list(texts))) if texts else request
