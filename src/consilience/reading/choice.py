@@ -104,6 +104,8 @@ def _by_phrase(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
             return None
         return (last["upper"] or last["lower"]).upper()
     lines = [line for line in text.split("\n") if line.strip()]
+    if rules.opening.match(lines[-1]) and len({m[1] for line in lines if (m := rules.opening.match(line))}) > 1:
+        return _verdict(rules, text)
     found = _alone(rules, lines[-1]) or _alone(rules, lines[0]) or _verdict(rules, text) or _opening(rules, text)
     if found:
         return found

@@ -54,7 +54,7 @@ class Exact(ByKey):
         return value or None
 
     def key(self, reading: str) -> str:
-        """Case, spacing, articles and outer punctuation do not count; `42`, `42.0` and `$42` are one number."""
+        """Case, spacing, a leading article and outer punctuation do not count; `42`, `42.0` and `$42` are one number."""
         return key(reading)
 
     def refer(self, reference: str) -> str | None:
@@ -70,7 +70,10 @@ def key(text: str) -> str:
     lone = _WRAPPED.fullmatch(text)
     tokens = squeeze(lone[1] if lone else text).split()
     bare = [t.strip(_EDGES) if any(c.isalnum() for c in t) else t for t in tokens]
-    return " ".join(t for t in bare if t and not _ARTICLE.fullmatch(t)) or " ".join(bare)
+    bare = [t for t in bare if t]
+    if len(bare) > 1 and _ARTICLE.fullmatch(bare[0]) and any(len(t) > 1 for t in bare[1:]):
+        bare = bare[1:]
+    return " ".join(bare)
 
 
 def _unwrapped(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 from consilience.reading.text import asks, cut, json_answer, last_sentence, plain, stated, visible
 
@@ -19,6 +20,9 @@ _NUMBER = re.compile(rf"((?<![\w)\]}}])-)?\s?(?:[$\u20ac\u00a3\u00a5]\s?)?(-)?((
 _FRAC = re.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _NOISE = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2011": "-", "\u202f": None, "\u00a0": " "})
 _THOUSANDS = re.compile(r"(\d)(?:\\!|\{,\}|,\\!|\\,)(?=\d{3})")
+_OPERATOR = re.compile(r"[()\s]*(?:[*+\-x\u00d7\u00f7/^]|\\times|\\cdot|\\div)[()\s$]*")
+_WORKING = re.compile(r"\d[\s)]*(?:=|[*+\u00d7\u00f7]\s*[($]*\d)")
+"""A calculation where a JSON field should hold a number."""
 _FAR = 400
 """Without an answer phrase, the number is looked for in so many last characters."""
 
@@ -42,11 +46,12 @@ class Number:
         text = visible(text)
         value = json_answer(text)
         if value is not None:
-            return number(_after_equals(value))
+            value = cut(value)
+            return None if _WORKING.search(value) else stated_number(value)
         text = plain(text)
         span = stated(text)
         if span:
-            found = number(_after_equals(cut(span)))
+            found = stated_number(_after_equals(cut(span)))
             if found is not None:
                 return found
         return _closing(text)
@@ -83,16 +88,39 @@ def _value(reading: str) -> Fraction:
     return Fraction(reading)
 
 
+def stated_number(span: str) -> str | None:
+    """The number that a stated answer gives: the first, or the last of several joined by `or`, `and` or `to`.
+
+    None for a calculation without its result (`3 * 4`).
+    """
+    found = list(_NUMBER.finditer(_tidy(span)))
+    if not found:
+        return None
+    at = 0
+    for one, two in pairwise(found):
+        between = two.string[one.end():two.start()].strip()
+        if _OPERATOR.fullmatch(between):
+            return None
+        if between.lower() not in ("or", "and", "to"):
+            break
+        at += 1
+    return _canonical(found[at])
+
+
 def number(text: str) -> str | None:
     """The last number in a short text, canonical, or None. Currency, thousands marks, percent and units are dropped."""
+    last = None
+    for last in _NUMBER.finditer(_tidy(text)):
+        pass
+    return _canonical(last) if last is not None else None
+
+
+def _tidy(text: str) -> str:
     if "\\" in text or "{" in text:
         text = _FRAC.sub(r" \1/\2", _THOUSANDS.sub(r"\1,", text))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_NOISE)).translate(_NOISE)
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    return _canonical(last) if last is not None else None
+    return text
 
 
 def _canonical(match: re.Match[str]) -> str | None:

@@ -9,6 +9,7 @@ import unicodedata
 _END = "</think>"
 _EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w(*])", re.DOTALL)
 _JSON = re.compile(r"""["'](?:final[_ ]?)?answer["']\s*:\s*""", re.IGNORECASE)
+_DECODER = json.JSONDecoder(strict=False)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?', re.DOTALL)
 _CUE = re.compile(
     r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?:not|n't)\b)[\s:=]*",
@@ -79,18 +80,19 @@ def _balanced(text: str, open_: int) -> str | None:
 
 
 def json_answer(text: str) -> str | None:
-    """The value of the last `"answer"` field of a JSON-like reply, sound or broken; None when there is none."""
+    """The value of the first `"answer"` field of a JSON-like reply, sound or broken; None when there is none.
+
+    The first document is the reply, as it is for every program that parses it; later ones are afterthoughts.
+    """
     if "nswer" not in text and "NSWER" not in text:
         return None
-    last = None
-    for last in _JSON.finditer(text):
-        pass
-    if last is None:
+    field = _JSON.search(text)
+    if field is None:
         return None
     try:
-        value, _ = json.JSONDecoder(strict=False).raw_decode(text, last.end())
+        value, _ = _DECODER.raw_decode(text, field.end())
     except ValueError:
-        return _broken(text[last.end():])
+        return _broken(text[field.end():])
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

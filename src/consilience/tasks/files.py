@@ -1,0 +1,103 @@
+"""Reading files of rows: JSON, JSON lines, CSV and parquet, packed or not. A broken line is named by its number."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from consilience.errors import MissingExtraError, TaskError
+
+SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+"""The kinds of file; the first three may be packed (`.gz`)."""
+
+
+def kind(path: Path) -> str:
+    """The suffix that tells how to read the file, without `.gz`."""
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    if suffix not in SUFFIXES:
+        raise TaskError(f"{path}: unknown kind of file {suffix!r}; known: {', '.join(SUFFIXES)} (with or without .gz)")
+    return suffix
+
+
+def text(path: Path) -> str:
+    """The whole file as text."""
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except OSError as error:
+        raise TaskError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise TaskError(f"{path} is damaged: {error}") from None
+
+
+def rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Pairs of a place for errors (`file, line 3`) and a mapping."""
+    match kind(path):
+        case ".jsonl":
+            return _lines(path)
+        case ".csv":
+            return _csv(path)
+        case ".parquet":
+            return _parquet(path)
+    return _json(path)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, line in enumerate(text(path).split("\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise TaskError(f"{where} is not JSON: {error}") from None
+            yield where, mapping(row, where)
+
+
+def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        whole = json.loads(text(path))
+    except ValueError as error:
+        raise TaskError(f"{path} is not JSON: {error}") from None
+    if not isinstance(whole, list):
+        raise TaskError(f"{path}: a list of questions was expected, found {type(whole).__name__}")
+    for number, row in enumerate(whole, 1):
+        yield f"{path}, item {number}", mapping(row, f"{path}, item {number}")
+
+
+def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise TaskError(f"{where} has not as many fields as the header ({len(reader.fieldnames or ())})")
+            yield where, {k: v for k, v in row.items() if v != ""}
+    except csv.Error as error:
+        raise TaskError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError("hub", f"reading {path}") from None
+    try:
+        table = parquet.read_table(path)
+    except (OSError, arrow.ArrowException) as error:
+        raise TaskError(f"{path} cannot be read as parquet: {error}") from None
+    for number, row in enumerate(table.to_pylist(), 1):
+        yield f"{path}, row {number}", {k: v for k, v in row.items() if v is not None}
+
+
+def mapping(row: Any, where: str) -> Mapping[str, Any]:
+    """The row, which must be a mapping."""
+    if not isinstance(row, dict):
+        raise TaskError(f"{where}: a JSON object was expected, found {type(row).__name__}")
+    return row

@@ -1,0 +1,181 @@
+"""Tables of questions: our own JSON lines (strict about names), and CSV, parquet and data sets (columns are found)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consilience.errors import TaskError, did_you_mean
+from consilience.reading import Choice
+from consilience.tasks import files, infer
+from consilience.tasks.build import Options, Row, as_format, build, choice
+from consilience.tasks.score import Unscored
+from consilience.tasks.task import Task
+from consilience.types import AnswerFormat
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "question": ("question", "input", "prompt", "problem", "query", "instruction"),
+    "references": ("references", "reference", "answer", "answers", "output", "target", "label", "answerKey"),
+    "options": ("options", "choices"),
+    "id": ("id", "_id", "idx"),
+    "split": ("split",),
+    "format": ("format",),
+    "form": ("form",),
+    "skill": ("skill", "subject", "category", "domain"),
+    "cluster": ("cluster", "group"),
+    "solution": ("solution", "rationale", "explanation"),
+}
+"""What a question has, and the names under which a table may hold it; the first that is there is taken."""
+
+OWN = ("id", "question", "reference", "references", "options", "split", "format", "form", "skill", "cluster", "solution")
+"""The names in our own JSON lines. Any other is an error."""
+
+SPLITS = {"dev": "dev", "train": "dev", "validation": "dev", "valid": "dev", "val": "dev", "test": "test"}
+"""What the names of splits mean here."""
+
+_MARKED = re.compile(r"####\s*(.+?)\s*$", re.DOTALL)
+_WORKED = re.compile(r"(.*?)\s*####", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A row before its format is known."""
+
+    where: str
+    values: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """A field as text, empty when absent."""
+        value = self.values.get(name)
+        return "" if value is None else str(value).strip()
+
+
+def load(path: Path, options: Options) -> Task:
+    """A task from one file, or from a folder that holds `dev.*` and `test.*`."""
+    strict = files.kind(path) == ".jsonl" if path.is_file() else False
+    raws = [Raw(where, _columns(row, where, options, strict)) for where, row in _rows(path)]
+    return make(path.name.split(".")[0], raws, options, str(path))
+
+
+def _rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    if path.is_file():
+        yield from files.rows(path)
+        return
+    for which in ("dev", "test"):
+        found = sorted(p for p in path.glob(f"{which}.*") if Path(p.name.removesuffix(".gz")).suffix in files.SUFFIXES)
+        if len(found) != 1:
+            raise TaskError(f"the folder {path} must hold one {which}.jsonl (or .csv, .parquet, .json), found {len(found)}")
+        for where, row in files.rows(found[0]):
+            yield where, {**row, "split": which}
+
+
+def make(name: str, raws: Sequence[Raw], options: Options, source: str) -> Task:
+    """A task from raw rows: formats are as given, else found from the references of all rows."""
+    if not raws:
+        raise TaskError(f"{source} holds no questions")
+    bare = [r for raw in raws if not _texts(raw) for r in references(raw)]
+    common = options.format or (infer.shared(bare) if bare else Unscored("reference", name))
+    return build(name, (_row(raw, name, common) for raw in raws), options, source)
+
+
+def _columns(row: Mapping[str, Any], where: str, options: Options, strict: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, column in options.columns.items():
+        if name not in COLUMNS:
+            raise TaskError(f"columns: unknown field {name!r}.{did_you_mean(name, COLUMNS)}")
+        if column not in row:
+            raise TaskError(f"{where}: no column {column!r} for the {name}.{did_you_mean(column, row)}")
+        found[name] = row[column]
+    if strict and not options.columns:
+        for key in row:
+            if key not in OWN:
+                raise TaskError(f"{where}: unknown field {key!r}.{did_you_mean(key, OWN)}")
+    for name, names in COLUMNS.items():
+        if name not in found:
+            column = next((c for c in names if c in row), None)
+            if column is not None:
+                found[name] = row[column]
+    if "question" not in found:
+        raise TaskError(f"{where}: no question; the fields are {sorted(row)}. Name it: columns={{'question': ...}}")
+    return found
+
+
+def columns(row: Mapping[str, Any], where: str, options: Options) -> Raw:
+    """A row of a foreign table."""
+    return Raw(where, _columns(row, where, options, strict=False))
+
+
+def _row(raw: Raw, name: str, common: AnswerFormat) -> Row:
+    texts = _texts(raw)
+    given = raw.values.get("format")
+    said = raw.text("split").lower()
+    if said and said not in SPLITS:
+        raise TaskError(f"{raw.where}: unknown split {said!r}.{did_you_mean(said, SPLITS)}")
+    refs = references(raw)
+    format: AnswerFormat = as_format(given, raw.where) if given else choice(texts, raw.where) if texts else common
+    if texts and isinstance(format, Choice) and not format.texts:
+        format = choice(texts, raw.where)
+    if not refs and not isinstance(format, Unscored):
+        raise TaskError(f"{raw.where}: no reference; the others have one")
+    if isinstance(format, Choice):
+        refs = tuple(_letter(ref, raw, format) for ref in refs)
+    return Row(raw.text("id"), raw.text("question"), refs, format, texts, SPLITS.get(said, ""), raw.text("form"),
+               raw.text("skill"), raw.text("cluster"), raw.text("solution") or _worked(raw), raw.where)
+
+
+def _letter(reference: str, raw: Raw, format: Choice) -> str:
+    """The letter of a reference: itself, a key such as `1`, the index of the option (from 0), or the option's text."""
+    keys = _keys(raw)
+    if reference in keys:
+        return chr(65 + keys.index(reference))
+    if isinstance(raw.values.get("references"), int) and 0 <= int(reference) < format.n:
+        return chr(65 + int(reference))
+    found = format.refer(reference)
+    if found is None:
+        raise TaskError(f"{raw.where}: the reference {reference!r} is none of the {format.n} options")
+    return found
+
+
+def references(raw: Raw) -> tuple[str, ...]:
+    """The references as texts; a worked solution that ends in `#### 42` gives `42`."""
+    value = raw.values.get("references")
+    values = _listed(value) if isinstance(value, str | list | tuple) else () if value is None else (value,)
+    texts = tuple(str(v).strip() for v in values if v is not None)
+    return tuple(m[1] if (m := _MARKED.search(t)) else t for t in texts if t)
+
+
+def _worked(raw: Raw) -> str:
+    value = raw.values.get("references")
+    marked = _WORKED.match(value) if isinstance(value, str) else None
+    return marked[1].strip() if marked else ""
+
+
+def _texts(raw: Raw) -> tuple[str, ...]:
+    value = raw.values.get("options")
+    if isinstance(value, Mapping):
+        value = value["text"] if isinstance(value.get("text"), list) else list(value.values())
+    elif isinstance(value, str):
+        value = _listed(value)
+    return tuple(str(v).strip() for v in value) if value is not None else ()
+
+
+def _keys(raw: Raw) -> tuple[str, ...]:
+    value = raw.values.get("options")
+    if not isinstance(value, Mapping):
+        return ()
+    return tuple(str(k) for k in (value["label"] if isinstance(value.get("text"), list) else value))
+
+
+def _listed(value: str | Sequence[Any]) -> Sequence[Any]:
+    """A list that a table holds as JSON text, or the one text."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            return (value,)
+        return parsed if isinstance(parsed, list) and all(isinstance(v, str | int | float) for v in parsed) else (value,)
+    return (value,) if isinstance(value, str) else value
