@@ -109,7 +109,11 @@ def _plain(model: PreTrainedModel, texts: list[list[int]]) -> Tensor:
                         for t in texts])
 
 
-def vocabulary(tokenizer: PreTrainedTokenizerBase) -> tuple[str, int]:
-    """Digest of the id-to-token map, and the number of ids in use (the highest id and one)."""
-    ids = sorted((i, token) for token, i in tokenizer.get_vocab().items())
+def vocabulary(tokenizer: PreTrainedTokenizerBase, rows: int) -> tuple[str, int]:
+    """Digest of the id-to-token map, and the number of ids in use (the highest id and one).
+
+    `rows` is the height of the model's embedding; tokens beyond it do not exist for the model, and rows beyond the
+    tokenizer's ids are padding.
+    """
+    ids = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i < rows)
     return digest(ids), ids[-1][0] + 1

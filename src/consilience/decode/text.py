@@ -65,6 +65,11 @@ class Watcher:
             self._send(answer[:len(answer) - held_back(answer, self._stops)])
         return at >= 0
 
+    @property
+    def emits(self) -> bool:
+        """Whether somebody listens to the pieces."""
+        return self._emit is not None
+
     def _send(self, text: str) -> None:
         if self._emit is not None and len(text) > len(self._sent):
             self._emit(text[len(self._sent):])

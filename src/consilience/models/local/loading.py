@@ -1,0 +1,83 @@
+"""From a checkpoint to a model in memory. Runs in the host's thread."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from consilience.decode.binding import bind
+from consilience.errors import ModelError
+from consilience.models.local.chat import tokenizer_of
+from consilience.models.local.checkpoint import Checkpoint
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """A model in memory. `limit` is the longest row that it takes, None where no limit is known."""
+
+    model: PreTrainedModel
+    limit: int | None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    shown = transformers_logging.is_progress_bar_enabled()
+    level = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> Loaded:
+    """Load, merge the adapter where there is one, and bind to the engine. Raises ModelError."""
+    try:
+        with _quietly():
+            model = read(checkpoint, dtype).to(device).eval()
+            limit = None if checkpoint.verifier else bind(model)
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"{checkpoint.path} cannot be loaded: {error}") from error
+    return Loaded(model, limit)
+
+
+def read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
+    """The model on the CPU, its adapter merged in. Weights that the files lack are an error, not random numbers."""
+    kind = AutoModelForSequenceClassification if checkpoint.verifier else AutoModelForCausalLM
+    extra = {"num_labels": 1} if checkpoint.verifier else {}
+    model, report = kind.from_pretrained(checkpoint.root, dtype=dtype, use_safetensors=True, local_files_only=True,
+                                         trust_remote_code=checkpoint.trust_remote_code, output_loading_info=True, **extra)
+    missing = sorted(report["missing_keys"])
+    if missing and not checkpoint.adapter:
+        raise ModelError(f"{checkpoint.root} lacks {len(missing)} weights of {type(model).__name__}, such as {missing[0]}")
+    if checkpoint.adapter:
+        from peft import PeftModel
+        model = PeftModel.from_pretrained(model, str(checkpoint.path)).merge_and_unload()
+    model.requires_grad_(False)
+    return model
+
+
+@cache
+def merged(checkpoint: Checkpoint) -> Path:
+    """A folder with the whole checkpoint: itself, or for an adapter a merged copy that lives as long as this process."""
+    if checkpoint.base is None:
+        return checkpoint.path
+    folder = Path(tempfile.mkdtemp(prefix="consilience-merged-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with _quietly():
+        read(checkpoint, getattr(torch, checkpoint.stored_dtype)).save_pretrained(folder)
+        tokenizer_of(checkpoint).save_pretrained(folder)
+    return folder

@@ -1,0 +1,319 @@
+"""A local checkpoint as a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from consilience.errors import MissingExtraError, ModelError, TeamError
+from consilience.model import (
+    Card,
+    Combiner,
+    Continue,
+    Embed,
+    Hidden,
+    Measured,
+    NextTokens,
+    Price,
+    Score,
+    Verify,
+    Weights,
+)
+from consilience.models.local.checkpoint import Checkpoint, open_checkpoint
+from consilience.models.local.host import LocalHost, Work, default_host
+from consilience.types import Draws, Event, Reply, Request, Scope, Token, Usage, Wording, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from consilience.decode.engine import Row
+    from consilience.decode.text import Thinking
+    from consilience.models.local.chat import Chat, Prompt
+
+P = TypeVar("P")
+
+WRITES = (NextTokens, Continue, Score, Hidden, Embed, Weights)
+"""Powers of a model that writes."""
+RATES = (Verify, Weights)
+"""Powers of a model that rates."""
+SETTINGS = frozenset({"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_tokens", "stop", "seed",
+                      "logprobs", "prefix"})
+ALTERNATIVES = 5
+"""Likeliest alternatives given with each token when log-probabilities are wanted."""
+
+
+class LocalModel:
+    """A Transformers checkpoint (folder, or hub name `org/name`) or a PEFT adapter folder, on a local host.
+
+    A checkpoint for sequence classification with one label is a verifier: it offers Verify and writes nothing. `name`
+    is the folder's by default; `price`, `forms` (wordings of prompt forms) and `description` go on the card; `context`
+    may lower the checkpoint's own. `thinking` holds the marks around reasoning (None: none). `base` overrides the base
+    that an adapter names. Raises ConfigError for pickled weights and for checkpoints that bring their own code, which
+    `trust_remote_code=True` allows.
+    """
+
+    def __init__(self, source: str | Path, *, host: LocalHost | None = None, name: str = "", price: Price | None = None,
+                 forms: Mapping[str, Wording] | None = None, description: str = "", context: int | None = None,
+                 base: str | Path | None = None, revision: str | None = None, thinking: Thinking | None | bool = True,
+                 trust_remote_code: bool = False, spec: str = "") -> None:
+        self.checkpoint = open_checkpoint(source, base=base, revision=revision, trust_remote_code=trust_remote_code)
+        self._host = host if host is not None else default_host()
+        self._name = name or self.checkpoint.path.name
+        self._price, self._forms, self._description = price, dict(forms or {}), description
+        self._context, self._thinking, self._spec = context, thinking, spec
+
+    @property
+    def host(self) -> LocalHost:
+        """The host that runs it."""
+        return self._host
+
+    @cached_property
+    def chat(self) -> Chat:
+        """Its tokenizer and template."""
+        try:
+            from consilience.decode.text import Thinking
+            from consilience.models.local.chat import Chat, tokenizer_of
+        except ImportError as error:
+            raise MissingExtraError("local", "a local checkpoint") from error
+        thinking = (Thinking() if self._thinking else None) if isinstance(self._thinking, bool) else self._thinking
+        return Chat(tokenizer_of(self.checkpoint), thinking)
+
+    @cached_property
+    def card(self) -> Card:
+        """Facts; the fingerprint covers weights, configuration, tokenizer, chat template and run type."""
+        dtype = str(self._host.dtype_of(self.checkpoint))
+        kinds = RATES if self.checkpoint.verifier else WRITES
+        return Card(name=self._name, price=self._price, context=self.context, description=self._description,
+                    fingerprint=digest(["local", self.checkpoint.fingerprint, dtype, self.chat.tokenizer.chat_template,
+                                        repr(self.chat.thinking),
+                                        {k: [w.text, w.item] for k, w in sorted(self._forms.items())}]),
+                    parameters=self.checkpoint.parameters, powers=frozenset(k.__name__ for k in kinds),
+                    settings=SETTINGS, forms=self._forms, spec=self._spec)
+
+    @cached_property
+    def context(self) -> int | None:
+        """The longest row in tokens: the checkpoint's, or less where the caller said so."""
+        config = {**self.checkpoint.config, **(self.checkpoint.config.get("text_config") or {})}
+        own = config.get("max_position_embeddings") or config.get("n_positions")
+        return min((c for c in (own, self._context) if c), default=None)
+
+    @cached_property
+    def _vocabulary(self) -> tuple[str, int]:
+        from consilience.decode.binding import vocabulary
+        config = {**self.checkpoint.config, **(self.checkpoint.config.get("text_config") or {})}
+        return vocabulary(self.chat.tokenizer, config["vocab_size"])
+
+    @property
+    def vocabulary(self) -> str:
+        """Digest of the id-to-token map."""
+        return self._vocabulary[0]
+
+    def power(self, kind: type[P]) -> P | None:
+        """Itself for the powers that it offers: a verifier only rates, every other checkpoint does the rest."""
+        return cast(P, self) if kind in (RATES if self.checkpoint.verifier else WRITES) else None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """One reply per draw. Raises ModelError, with reason `context` when the prompt leaves no room."""
+        from consilience.decode.tensors import Alone
+        return await self.decode([self], [request], Alone(), draws, scope)
+
+    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
+                     draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """Decode one text with `peers` (self first) in lockstep; see `model.NextTokens`."""
+        return await self._decode(self._mates(peers), requests, combiner, draws, scope, None)
+
+    def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """Deltas of one draw as its row is decoded, then `done`."""
+        from consilience.decode.tensors import Alone
+        return self._stream(request, Alone(), draw, scope)
+
+    async def _stream(self, request: Request, combiner: Combiner, draw: Draws, scope: Scope) -> AsyncIterator[Event]:
+        loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
+
+        def emit(text: str) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, Event("delta", text))
+
+        work = asyncio.create_task(self._decode([self], [request], combiner, replace(draw, n=1), scope, emit))
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            [reply] = work.result()
+            yield Event("done", reply=reply)
+        finally:
+            work.cancel()
+
+    async def _decode(self, mates: Sequence[LocalModel], requests: Sequence[Request], combiner: Combiner,
+                      draws: Draws, scope: Scope, emit: Callable[[str], None] | None) -> list[Reply]:
+        prompts = [m.chat.prompt(r, m.card) for m, r in zip(mates, requests, strict=True)]
+        ids = tuple(m.chat.ids(p.text) for m, p in zip(mates, prompts, strict=True))
+        limit = self._limit(mates, ids, requests[0])
+        numbers = range(draws.first, draws.first + draws.n)
+        rows = [self._row(requests[0], prompts[0], ids, limit, draws.stream, draw, scope, emit) for draw in numbers]
+        work = Work(tuple(m.checkpoint for m in mates), "decode", combiner, min(m._vocabulary[1] for m in mates))
+        done = await self._host.submit(work, rows)
+        return [self._reply(mates, row, prompts[0], requests[0], draw) for draw, row in zip(numbers, done, strict=True)]
+
+    def _mates(self, peers: Sequence[NextTokens]) -> list[LocalModel]:
+        mates = [p for p in peers if isinstance(p, LocalModel)]
+        if len(mates) < len(peers) or not mates or mates[0] is not self:
+            raise TeamError(f"{self._name} decodes together with local checkpoints only, itself first")
+        self.fits(mates)
+        return mates
+
+    def fits(self, peers: Sequence[NextTokens]) -> None:
+        """TeamError when these models cannot decode together: other hosts, other vocabularies, too little memory."""
+        mates = [p for p in peers if isinstance(p, LocalModel)]
+        strangers = [getattr(p, "_name", repr(p)) for p in peers if not isinstance(p, LocalModel) or p.host is not self._host]
+        if strangers:
+            raise TeamError(f"token-level methods need all members on one local host; {', '.join(strangers)} "
+                            f"{'is' if len(strangers) == 1 else 'are'} not on that of {self._name}")
+        others = [m._name for m in mates if m.vocabulary != self.vocabulary]
+        if others:
+            raise TeamError(f"the vocabularies differ: {', '.join(others)} {'does' if len(others) == 1 else 'do'} not "
+                            f"share that of {self._name}. Members that mix logits must have one tokenizer; mix texts "
+                            "(vote, fuse, refine) instead.")
+        self._host.fits([m.checkpoint for m in mates])
+
+    def _limit(self, mates: Sequence[LocalModel], ids: Sequence[tuple[int, ...]], request: Request) -> int:
+        """New tokens that fit all members' contexts."""
+        limit = request.sampling.max_tokens
+        for mate, prompt in zip(mates, ids, strict=True):
+            room = limit if mate.context is None else mate.context - len(prompt)
+            if not prompt or room < 1:
+                raise ModelError(f"{mate._name}: the prompt has {len(prompt)} tokens, "
+                                 f"{'at least one is needed' if not prompt else f'which fills the context of {mate.context}'}",
+                                 reason="context")
+            limit = min(limit, room)
+        return limit
+
+    def _row(self, request: Request, prompt: Prompt, ids: tuple[tuple[int, ...], ...], limit: int, stream: str,
+             draw: int, scope: Scope, emit: Callable[[str], None] | None) -> Row:
+        from consilience.decode.engine import Row
+        from consilience.decode.sampler import noise_key
+        from consilience.decode.text import Watcher
+        stops = request.sampling.stop
+        watch = Watcher(self.chat.text, lambda raw: self._split(raw, prompt), stops, emit) if stops or emit else None
+        return Row(prompts=ids, sampling=request.sampling, noise=noise_key(self.card.fingerprint, request.content(), stream, draw),
+                   stop_ids=self._ends | self._special(stops), limit=limit, done=lambda _: None, watch=watch,
+                   logprobs=ALTERNATIVES if "logprobs" in scope.extras else None)
+
+    def _split(self, raw: str, prompt: Prompt) -> tuple[str, str]:
+        thinking = self.chat.thinking
+        return thinking.split(raw, prompt.opened) if thinking else ("", raw)
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        """All end tokens: of the generation configuration, the configuration and the tokenizer."""
+        from consilience.models.local.checkpoint import optional_json
+        found: set[int] = set()
+        for facts in (optional_json(self.checkpoint.root / "generation_config.json"), self.checkpoint.config):
+            ends = facts.get("eos_token_id")
+            found |= set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        own = self.chat.tokenizer.eos_token_id
+        return frozenset(found | ({own} if own is not None else set()))
+
+    def _special(self, stops: Sequence[str]) -> frozenset[int]:
+        """Ids of stop strings that are special tokens, which never appear in the text."""
+        special = dict(zip(self.chat.tokenizer.all_special_tokens, self.chat.tokenizer.all_special_ids, strict=False))
+        return frozenset(special[s] for s in stops if s in special)
+
+    def _reply(self, mates: Sequence[LocalModel], row: Row, prompt: Prompt, request: Request, draw: int) -> Reply:
+        from consilience.decode.text import Watcher, first_stop
+        reasoning, text = self._split(self.chat.text(row.ids), prompt)
+        at = first_stop(text, request.sampling.stop)
+        if at >= 0:
+            text = text[:at]
+        if isinstance(row.watch, Watcher) and row.watch.emits:
+            text = row.watch.close(text)
+        bills = [Usage(1, len(p), row.emitted) for p in row.prompts]
+        costs = [m._price.of(b.prompt_tokens, b.completion_tokens) if m._price else None
+                 for m, b in zip(mates, bills, strict=True)]
+        return Reply(text, stop=row.reason, usage=sum(bills, Usage()), reasoning=reasoning, seconds=row.seconds,
+                     cost=None if None in costs else sum(c for c in costs if c is not None), model=self._name,
+                     asked=request.form or "answer", draw=draw, tokens=self._tokens(row))
+
+    def _tokens(self, row: Row) -> tuple[Token, ...] | None:
+        if row.logprobs is None:
+            return None
+        one = self._piece
+        return tuple(Token(one(i), lp, tuple((one(t), p) for t, p in top))
+                     for i, (lp, top) in zip(row.ids, row.marks, strict=True))
+
+    def _piece(self, token: int) -> str:
+        return str(self.chat.tokenizer.decode([token], clean_up_tokenization_spaces=False))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
+        """Log-probability of each of `choices` as the text that follows the prompt and prefix."""
+        from consilience.models.local.forward import Text
+        prompt = self.chat.prompt(request, self.card).text
+        whole = [self.chat.after(prompt, choice) for choice in choices]
+        heads = {ids[:start] for ids, start in whole}
+        if len(heads) == 1 and all(len(ids) == start + 1 for ids, start in whole):
+            [head] = heads
+            got = await self._run("next", [Text(head, choices=tuple(ids[-1] for ids, _ in whole))])
+            return self._measured(got, got.value[0])
+        got = await self._run("score", [Text(ids, start) for ids, start in whole])
+        return self._measured(got, [sum(lps) for lps in got.value])
+
+    async def score(self, request: Request, text: str) -> Measured[list[Token]]:
+        """The tokens of `text` as an answer to `request` (after its prefix), each with its log-probability."""
+        from consilience.models.local.forward import Text
+        ids, start = self.chat.after(self.chat.prompt(request, self.card).text, text)
+        got = await self._run("score", [Text(ids, start)])
+        return self._measured(got, [Token(self._piece(i), lp) for i, lp in zip(ids[start:], got.value[0], strict=True)])
+
+    async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
+        """Hidden states of the tokens of `text` as an answer: float32 [layers + 1, tokens, width]."""
+        from consilience.models.local.forward import Text
+        ids, start = self.chat.after(self.chat.prompt(request, self.card).text, text)
+        got = await self._run("hidden", [Text(ids, start)])
+        return self._measured(got, got.value[0])
+
+    async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:
+        """Mean over tokens of the last hidden states: float32 [texts, width]."""
+        import numpy as np
+
+        from consilience.models.local.forward import Text
+        got = await self._run("embed", [Text(tuple(self.chat.tokenizer(t)["input_ids"]) or (0,)) for t in texts])
+        return self._measured(got, np.stack(got.value).astype(np.float32))
+
+    async def verify(self, request: Request, answers: Sequence[str]) -> Measured[list[float | None]]:
+        """The head's score of each answer, read at the last token of the whole conversation."""
+        from consilience.models.local.forward import Text
+        texts = [Text(self.chat.ids(self.chat.answered(request, a, self.card))) for a in answers]
+        got = await self._run("verify", texts)
+        return self._measured(got, list(got.value))
+
+    async def _run(self, operation: str, texts: Sequence[Any]) -> Measured[list[Any]]:
+        longest = max((len(t.ids) for t in texts), default=0)
+        if self.context is not None and longest > self.context:
+            raise ModelError(f"{self._name}: {longest} tokens do not fit the context of {self.context}", reason="context")
+        outcomes = await self._host.submit(Work((self.checkpoint,), operation), texts) if texts else []
+        usage = Usage(len(texts), sum(len(t.ids) for t in texts))
+        cost = self._price.of(usage.prompt_tokens, 0) if self._price else None
+        return Measured([o.value for o in outcomes], usage, cost, sum(o.seconds for o in outcomes))
+
+    def _measured(self, got: Measured[list[Any]], value: Any) -> Measured[Any]:
+        return Measured(value, got.usage, got.cost, got.seconds)
+
+    # -- weights ---------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """A folder with the whole checkpoint; an adapter is merged into a copy on first use."""
+        from consilience.models.local.loading import merged
+        return merged(self.checkpoint)
+
+    def sibling(self, path: Path, name: str) -> LocalModel:
+        """The checkpoint at `path` as a model on the same host, with this model's price and wordings."""
+        return LocalModel(path, host=self._host, name=name, price=self._price, forms=self._forms,
+                          context=self._context, thinking=self._thinking)
