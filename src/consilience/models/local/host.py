@@ -148,7 +148,8 @@ class LocalHost:
         Raises ModelError when one of them fails, TeamError when the checkpoints do not fit together. Cancelling the
         waiting call takes its rows out of the batch.
         """
-        self.fits(work.checkpoints)
+        if (reason := self.refuses(work.checkpoints)) is not None:
+            raise TeamError(reason)
         await self._admission()
         call = _Call(work, items)
         with self._changed:
@@ -185,15 +186,15 @@ class LocalHost:
         """The checkpoints in memory, least recently used first."""
         return tuple(self._resident)
 
-    def fits(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """TeamError when these checkpoints cannot be in memory together."""
+    def refuses(self, checkpoints: Sequence[Checkpoint]) -> str | None:
+        """Why these checkpoints cannot be in memory together, or None when they can."""
         need = {c: self.size(c) for c in checkpoints}
-        total = sum(need.values())
-        if total > self.weights:
-            parts = ", ".join(f"{c.path.name} {_mb(size)}" for c, size in need.items())
-            raise TeamError(f"{'these models do' if len(need) > 1 else 'this model does'} not fit into the local host's "
-                            f"memory: {parts}, together {_mb(total)}, but {_mb(self.weights)} of {_mb(self.memory)} are "
-                            "for weights. Give LocalHost(memory=...) more, or use smaller models.")
+        if sum(need.values()) <= self.weights:
+            return None
+        parts = ", ".join(f"{c.path.name} {_mb(size)}" for c, size in need.items())
+        return (f"{'these models do' if len(need) > 1 else 'this model does'} not fit into the local host's memory: {parts}, "
+                f"together {_mb(sum(need.values()))}, but {_mb(self.weights)} of {_mb(self.memory)} are for weights. "
+                "Give LocalHost(memory=...) more, or use smaller models")
 
     def size(self, checkpoint: Checkpoint) -> int:
         """Bytes of a checkpoint's weights in the type that they run in."""

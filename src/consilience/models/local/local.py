@@ -161,25 +161,21 @@ class LocalModel:
         return [self._reply(mates, row, prompts[0], requests[0], draw) for draw, row in zip(numbers, done, strict=True)]
 
     def _mates(self, peers: Sequence[NextTokens]) -> list[LocalModel]:
-        mates = [p for p in peers if isinstance(p, LocalModel)]
-        if len(mates) < len(peers) or not mates or mates[0] is not self:
-            raise TeamError(f"{self._name} decodes together with local checkpoints only, itself first")
-        self.fits(mates)
-        return mates
+        if (reason := self.refuses(peers)) is not None:
+            raise TeamError(reason)
+        return [p for p in peers if isinstance(p, LocalModel)]
 
-    def fits(self, peers: Sequence[NextTokens]) -> None:
-        """TeamError when these models cannot decode together: other hosts, other vocabularies, too little memory."""
+    def refuses(self, peers: Sequence[NextTokens]) -> str | None:
+        """Why these models cannot decode together (other hosts, other vocabularies, too little memory), or None."""
         mates = [p for p in peers if isinstance(p, LocalModel)]
-        strangers = [getattr(p, "_name", repr(p)) for p in peers if not isinstance(p, LocalModel) or p.host is not self._host]
-        if strangers:
-            raise TeamError(f"token-level methods need all members on one local host; {', '.join(strangers)} "
-                            f"{'is' if len(strangers) == 1 else 'are'} not on that of {self._name}")
-        others = [m._name for m in mates if m.vocabulary != self.vocabulary]
-        if others:
-            raise TeamError(f"the vocabularies differ: {', '.join(others)} {'does' if len(others) == 1 else 'do'} not "
-                            f"share that of {self._name}. Members that mix logits must have one tokenizer; mix texts "
-                            "(vote, fuse, refine) instead.")
-        self._host.fits([m.checkpoint for m in mates])
+        if len(mates) < len(peers) or any(m.host is not self._host for m in mates):
+            strangers = [getattr(p, "_name", "a member") for p in peers
+                         if not isinstance(p, LocalModel) or p.host is not self._host]
+            return f"token-level methods need all members on one local host; not on that of {self._name}: {', '.join(strangers)}"
+        if others := [m._name for m in mates if m.vocabulary != self.vocabulary]:
+            return (f"the vocabularies differ: {', '.join(others)} and {self._name} do not share one. Members whose "
+                    "logits are mixed must have one tokenizer; mix texts (vote, fuse, refine) instead")
+        return self._host.refuses([m.checkpoint for m in mates])
 
     def _limit(self, mates: Sequence[LocalModel], ids: Sequence[tuple[int, ...]], request: Request) -> int:
         """New tokens that fit all members' contexts."""
