@@ -52,10 +52,15 @@ def methods() -> Mapping[str, type[Method]]:
 
 def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     """A method by name with options. `./file.py:Class` and `package.module:Class` name methods of your own."""
+    return build(find(name), options or {})
+
+
+def find(name: str) -> type[Method]:
+    """The class of a method by the same names."""
     cls = _own(name) if ":" in name else methods().get(name)
     if cls is None:
         raise ConfigError(f"unknown method {name!r}.{did_you_mean(name, methods())}")
-    return build(cls, options or {})
+    return cls
 
 
 def build(cls: type[Method], options: Mapping[str, Any]) -> Method:

@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,20 @@ def method_spec(method: Method) -> str:
     cls = type(method)
     if methods().get(method.name) is cls:
         return method.name
+    if importable(cls.__module__):
+        return f"{cls.__module__}:{cls.__qualname__}"
     try:
-        module = inspect.getmodule(cls)
-        place = inspect.getfile(cls) if module is None else module.__name__
-    except TypeError:
+        return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
+    except (TypeError, OSError):
         raise ConfigError(f"method {method.name!r} was defined in a session, not in a file, so it cannot be saved") from None
-    return f"{place}:{cls.__qualname__}"
+
+
+def importable(module: str) -> bool:
+    """Whether another process finds this module by its name; a script or a lone file is found by its path instead."""
+    try:
+        return module != "__main__" and PathFinder.find_spec(module.split(".")[0]) is not None
+    except ValueError:
+        return False
 
 
 def plain_options(method: Method) -> dict[str, Any]:
@@ -165,6 +174,12 @@ def load(place: str | Path, resolve: Resolve | None = None, *, changed: bool = F
     return team
 
 
+def from_dict(content: Mapping[str, Any], resolve: Resolve | None = None, *, folder: str | Path = ".") -> Team:
+    """The team that a mapping describes as `team.yaml` does, such as a nested team in a pool; paths start at `folder`."""
+    file = Path(folder) / "team.yaml"
+    return _Loader(resolve or _pool()).team(_checked(content, file), file)
+
+
 def _pool() -> Resolve:
     from consilience import pool
     return pool
@@ -177,6 +192,10 @@ def _parse(file: Path) -> TeamFile:
         raise ConfigError(f"there is no team in {file}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    return _checked(raw, file)
+
+
+def _checked(raw: Any, file: Path) -> TeamFile:
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{file} must hold `method:` and `members:`, found {type(raw).__name__}")
     for key in raw:
