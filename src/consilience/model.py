@@ -117,10 +117,6 @@ class NextTokens(Protocol):
         little memory for all of them at once; None when they can. Asked when a team is bound."""
         ...
 
-    def fits(self, peers: Sequence[NextTokens]) -> None:
-        """TeamError when these models (self first) cannot decode together: hosts, vocabularies, memory. Makes no call."""
-        ...
-
     async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
                      draws: Draws, scope: Scope) -> list[Reply]:
         """Decode one text with `peers` (self first): `requests[i]` is the rendered prompt of `peers[i]`, the sampling is
