@@ -76,6 +76,21 @@ def test_a_team_written_by_hand_is_enough(tmp_path: Path) -> None:
     file.write_text("method: majority-vote\noptions: {draws: 3}\nmembers: [all, {method: majority-vote, members: all}]\n")
     team = saved.load(file, resolve)
     assert [m.card.name for m in team.members] == ["a", "b", "majority-vote"] and team.method == MajorityVote(draws=3)
+    file.write_text("majority-vote: {draws: 3, as: three, members: [all, {majority-vote: {members: all}}]}\n")
+    short = saved.load(file, resolve)
+    assert short.name == "three" and short.method == team.method and len(short.members) == 3
+    assert saved.from_dict({"method": "majority-vote", "members": ["all"]}, resolve).card.name == "majority-vote"
+
+
+def test_a_member_with_options_reaches_the_resolver_as_json(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def listen(spec: str) -> Sequence[Model]:
+        asked.append(spec)
+        return [Named("a", ["A"])]
+
+    saved.from_dict({"method": "majority-vote", "members": [{"model": "openai:x", "name": "a"}]}, listen)
+    assert asked == ['{"model": "openai:x", "name": "a"}']
 
 
 def edited(folder: Path, **changes: object) -> None:

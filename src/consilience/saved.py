@@ -10,12 +10,13 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from consilience import __version__
 from consilience.errors import ConfigError, did_you_mean
@@ -69,7 +70,22 @@ class TeamFile(BaseModel):
     fitted: FittedFile | None = None
 
 
-Entry = str | MemberFile | TeamFile
+def _spelled(entry: Any) -> Any:
+    """Other ways to write an entry: `{model: spec, option: ...}`, and `{method: {option: ..., members: [...]}}`."""
+    if not isinstance(entry, Mapping):
+        return entry
+    if "model" in entry:
+        return json.dumps(dict(entry))
+    if len(entry) != 1 or set(entry) & {*TeamFile.model_fields, *MemberFile.model_fields}:
+        return entry
+    [(method, told)] = entry.items()
+    if not isinstance(told, Mapping):
+        return entry
+    own = {"name": told.get("as", ""), "members": told.get("members", []), "roles": told.get("roles", {})}
+    return {"method": method, **own, "options": {k: v for k, v in told.items() if k not in ("as", "members", "roles")}}
+
+
+Entry = Annotated[str | MemberFile | TeamFile, BeforeValidator(_spelled)]
 """A spec or a pool, a member with its facts, or a nested team written in place."""
 
 
@@ -166,46 +182,46 @@ def load(place: str | Path, resolve: Resolve | None = None, *, changed: bool = F
     `resolve` makes models from specs (by default `consilience.pool`). What differs from the time of saving (members'
     fingerprints, prices, options, what was learned) is a ConfigError that names it; `changed=True` lets it pass.
     """
-    loader = _Loader(resolve or _pool())
-    file, team = loader.at(Path(place))
-    if loader.differs and not changed:
-        raise ConfigError(f"{file} is not the team that was saved: {'; '.join(loader.differs)}. Fit it again, or allow "
-                          "the change (changed=True, --allow-changes)")
-    return team
+    path = Path(place)
+    file = path / "team.yaml" if path.is_dir() else path
+    loader = _Loader(resolve or _pool(file.parent))
+    return loader.done(loader.team(_parse(file), file), file, changed)
 
 
-def from_dict(content: Mapping[str, Any], resolve: Resolve | None = None, *, folder: str | Path = ".") -> Team:
-    """The team that a mapping describes as `team.yaml` does, such as a nested team in a pool; paths start at `folder`."""
+def from_dict(content: Mapping[str, Any], resolve: Resolve | None = None, *, folder: str | Path = ".",
+              changed: bool = False) -> Team:
+    """The team that the values of a `team.yaml` describe; `folder` is where relative paths begin."""
     file = Path(folder) / "team.yaml"
-    return _Loader(resolve or _pool()).team(_checked(content, file), file)
+    loader = _Loader(resolve or _pool(file.parent))
+    return loader.done(loader.team(_checked(content, "the team"), file), file, changed)
 
 
-def _pool() -> Resolve:
+def _pool(folder: Path) -> Resolve:
     from consilience import pool
-    return pool
+    return partial(pool, folder=folder)
 
 
 def _parse(file: Path) -> TeamFile:
     try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return _checked(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
     except OSError as error:
         raise ConfigError(f"there is no team in {file}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-    return _checked(raw, file)
 
 
-def _checked(raw: Any, file: Path) -> TeamFile:
+def _checked(raw: Any, what: str) -> TeamFile:
+    raw = _spelled(raw)
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{file} must hold `method:` and `members:`, found {type(raw).__name__}")
+        raise ConfigError(f"{what} must hold `method:` and `members:`, found {type(raw).__name__}")
     for key in raw:
         if key not in TeamFile.model_fields:
-            raise ConfigError(f"{file}: unknown key {key!r}.{did_you_mean(str(key), TeamFile.model_fields)}")
+            raise ConfigError(f"{what}: unknown key {key!r}.{did_you_mean(str(key), TeamFile.model_fields)}")
     try:
         return TeamFile.model_validate(raw)
     except ValidationError as error:
         faults = "; ".join(sorted({f"{e['loc'][0] if e['loc'] else 'team'}: {e['msg']}" for e in error.errors()}))
-        raise ConfigError(f"{file}: {faults}") from None
+        raise ConfigError(f"{what}: {faults}") from None
 
 
 class _Loader:
@@ -215,10 +231,17 @@ class _Loader:
         self.resolve = resolve
         self.differs: list[str] = []
 
-    def at(self, path: Path) -> tuple[Path, Team]:
-        """The team of a folder or file, and the file."""
+    def done(self, team: Team, file: Path, changed: bool) -> Team:
+        """The finished team; ConfigError when something differs that may not."""
+        if self.differs and not changed:
+            raise ConfigError(f"{file} is not the team that was saved: {'; '.join(self.differs)}. Fit it again, or allow "
+                              "the change (changed=True, --allow-changes)")
+        return team
+
+    def at(self, path: Path) -> Team:
+        """The team of a folder or file."""
         file = path / "team.yaml" if path.is_dir() else path
-        return file, self.team(_parse(file), file)
+        return self.team(_parse(file), file)
 
     def team(self, content: TeamFile, file: Path) -> Team:
         """The team that a parsed file describes."""
@@ -258,7 +281,7 @@ class _Loader:
             return self.resolve(entry)
         if not (entry.team or entry.spec):
             raise ConfigError(f"{file}: a member needs `spec` or `team`")
-        models = [self.at(file.parent / entry.team)[1]] if entry.team else self.resolve(entry.spec)
+        models = [self.at(file.parent / entry.team)] if entry.team else self.resolve(entry.spec)
         if entry.fingerprint:
             self.differs.extend(_differences(entry, models))
         return models
