@@ -1,0 +1,300 @@
+"""The experiment: what a short YAML file says, as frozen values.
+
+    pool: nursery                       # or a list: hf:org/name, openai:name@http://host/v1, recorded:file#model, a team
+    tasks: [nursery]                    # names, files, hub:name
+    methods: [majority-vote, {majority-vote: {draws: 3, as: vote of 3}}]     # or `all`
+    roles: {verifier: nursery/verifier}
+    limit: 200
+    seed: 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from consilience.errors import ConfigError, did_you_mean
+from consilience.types import Sampling
+
+DEV = 200
+"""Largest number of dev questions used for fitting and choosing, unless the experiment says otherwise."""
+
+_PATHS = ("hf:", "recorded:", "moco:")
+_OWN = ("members", "roles", "as")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A team as the experiment names it: a method with options, members and roles.
+
+    Without `members` the whole pool plays. `saved` names a team's file or folder instead of a method.
+    """
+
+    method: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[Seat, ...] = ()
+    roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
+    label: str = ""
+    saved: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        return self.label or self.method or (self.saved.stem if self.saved is not None else "")
+
+
+Seat = str | Entry
+"""A member of the pool by name, a model spec, or a nested team."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is compared with what, on which questions.
+
+    `methods=None` stands for all that the pool can play. `sampling` holds only what differs from the task's own.
+    `limit` and `dev` are numbers of questions per task. `window` is how many questions are worked on at once (None:
+    all of them when models run in this process, else 64). `folder` is what relative paths are relative to.
+    """
+
+    name: str
+    pool: tuple[Seat, ...]
+    tasks: tuple[str, ...]
+    methods: tuple[Entry, ...] | None = None
+    roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
+    controls: bool = True
+    limit: int | None = None
+    dev: int = DEV
+    seed: int = 0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    form: str | None = None
+    window: int | None = None
+    folder: Path = Path()
+
+    def resolved(self) -> dict[str, Any]:
+        """The experiment as YAML values, everything spelled out."""
+        return {
+            "name": self.name, "pool": [_seat_out(s) for s in self.pool], "tasks": list(self.tasks),
+            "methods": "all" if self.methods is None else [_entry_out(e) for e in self.methods],
+            "roles": {k: [_seat_out(s) for s in v] for k, v in self.roles.items()}, "controls": self.controls,
+            "limit": self.limit, "dev": self.dev, "seed": self.seed, "sampling": dict(self.sampling),
+            "form": self.form, "window": self.window,
+        }
+
+
+def load(path: str | Path, *, limit: int | None = None, methods: Sequence[str] | None = None,
+         seed: int | None = None) -> Experiment:
+    """The experiment in a file. Raises ConfigError naming the file, the key and what would do.
+
+    `limit`, `seed` and `methods` (names or labels) replace or narrow what the file says.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the experiment {path} cannot be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    try:
+        experiment = parse(data, folder=path.parent.resolve(), name=path.stem)
+        experiment = replace(experiment, limit=limit if limit is not None else experiment.limit,
+                             seed=seed if seed is not None else experiment.seed)
+        return experiment if methods is None else _narrowed(experiment, methods)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _narrowed(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    if experiment.methods is None:
+        return replace(experiment, methods=tuple(Entry(name) for name in names))
+    known = {entry.name: entry for entry in experiment.methods}
+    chosen = []
+    for name in names:
+        found = [e for e in experiment.methods if name in (e.name, e.method)]
+        if not found:
+            raise ConfigError(f"the experiment has no method {name!r}.{did_you_mean(name, known)}")
+        chosen += [e for e in found if e not in chosen]
+    return replace(experiment, methods=tuple(chosen))
+
+
+_READ = ("versions", "prompts", "members", "run")
+"""Keys that `bench` adds to the experiment it leaves beside the results; reading it back ignores them."""
+
+
+def parse(data: Any, *, folder: Path = Path(), name: str = "experiment") -> Experiment:
+    """The experiment in YAML values. Raises ConfigError."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"an experiment is a mapping with pool, tasks and methods, got {type(data).__name__}")
+    known = {f.name for f in fields(Experiment)} - {"folder"}
+    for key in data:
+        if key not in known and key not in _READ:
+            raise ConfigError(f"unknown key {key!r}.{did_you_mean(str(key), known)}")
+    for key in ("pool", "tasks"):
+        if not data.get(key):
+            raise ConfigError(f"the experiment names no {key}")
+    given = {key: _CHECKS[key](key, value, folder) for key, value in data.items()
+             if key in _CHECKS and value is not None}
+    return Experiment(**{"name": name, **given, "folder": folder})
+
+
+def _words(key: str, value: Any, folder: Path) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(v, str) and v for v in values):
+        raise ConfigError(f"{key}: expected a name or a list of names, got {value!r}")
+    return tuple(_located(v, folder) for v in values)
+
+
+def _seats(key: str, value: Any, folder: Path) -> tuple[Seat, ...]:
+    values = value if isinstance(value, list) else [value]
+    return tuple(_seat(key, v, folder) for v in values)
+
+
+def _seat(key: str, value: Any, folder: Path) -> Seat:
+    if isinstance(value, str) and value:
+        return _saved(value, folder) or _located(value, folder)
+    if isinstance(value, Mapping):
+        return _entry(key, value, folder)
+    raise ConfigError(f"{key}: expected a model or a team, got {value!r}")
+
+
+def _methods(key: str, value: Any, folder: Path) -> tuple[Entry, ...] | None:
+    if value == "all":
+        return None
+    values = value if isinstance(value, list) else [value]
+    return _labelled([_entry(key, v, folder) for v in values])
+
+
+def _labelled(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Entries with distinct names: the options tell equal methods apart."""
+    names = [e.name for e in entries]
+    out = []
+    for entry in entries:
+        if not entry.label and names.count(entry.name) > 1:
+            told = ", ".join(f"{k}={v}" for k, v in entry.options.items())
+            entry = replace(entry, label=f"{entry.name} ({told})" if told else entry.name)
+        out.append(entry)
+    taken = [e.name for e in out]
+    for name in taken:
+        if taken.count(name) > 1:
+            raise ConfigError(f"methods: two entries are called {name!r}; tell them apart with `as: ...`")
+    return tuple(out)
+
+
+def _entry(key: str, value: Any, folder: Path) -> Entry:
+    if isinstance(value, str) and value:
+        return _saved(value, folder) or Entry(_own_file(value, folder))
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ConfigError(f"{key}: expected a name, or a name with options such as {{majority-vote: {{draws: 3}}}}, "
+                          f"got {value!r}")
+    [(name, options)] = value.items()
+    options = {} if options is None else options
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{key}: the options of {name!r} are a mapping, got {options!r}")
+    saved = _saved(str(name), folder)
+    roles = options.get("roles") or {}
+    made = Entry(
+        "" if saved else _own_file(str(name), folder), {k: v for k, v in options.items() if k not in _OWN},
+        _seats(f"{key}.{name}.members", options["members"], folder) if options.get("members") else (),
+        _roles(f"{key}.{name}.roles", roles, folder), str(options.get("as") or ""), saved.saved if saved else None)
+    if saved and (made.options or made.members or made.roles):
+        raise ConfigError(f"{key}: the saved team {name} brings its own options and members; only `as` can be given")
+    return made
+
+
+def _roles(key: str, value: Any, folder: Path) -> dict[str, tuple[Seat, ...]]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}: expected a mapping from role to model, got {value!r}")
+    return {str(k): _seats(f"{key}.{k}", v, folder) for k, v in value.items()}
+
+
+def _saved(name: str, folder: Path) -> Entry | None:
+    path = folder / name
+    if path.name == "team.yaml" and path.is_file():
+        path = path.parent
+    is_team = path.is_file() and path.suffix in (".yaml", ".yml") or (path / "team.yaml").is_file()
+    return Entry(saved=path.resolve()) if is_team else None
+
+
+def _own_file(name: str, folder: Path) -> str:
+    """`./file.py:Class` relative to the experiment."""
+    place, colon, attribute = name.rpartition(":")
+    if colon and place.endswith(".py") and (folder / place).exists():
+        return f"{(folder / place).resolve()}:{attribute}"
+    return name
+
+
+def _located(spec: str, folder: Path) -> str:
+    """A spec with its path made absolute where it names something beside the experiment."""
+    prefix = next((p for p in _PATHS if spec.startswith(p)), "")
+    place, mark, rest = spec[len(prefix):].partition("#")
+    looks = prefix or place.startswith(".") or "/" in place or Path(place).suffix in (".jsonl", ".json", ".csv", ".gz",
+                                                                                  ".parquet")
+    if looks and place and not Path(place).is_absolute() and (folder / place).exists():
+        return f"{prefix}{(folder / place).resolve()}{mark}{rest}"
+    return spec
+
+
+def _whole(key: str, value: Any, folder: Path) -> int:
+    least = 0 if key in ("dev", "seed") else 1
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{key}: expected a whole number of at least {least}, got {value!r}")
+    return value
+
+
+def _flag(key: str, value: Any, folder: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: expected true or false, got {value!r}")
+    return value
+
+
+def _text(key: str, value: Any, folder: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key}: expected a text, got {value!r}")
+    return value
+
+
+def _form(key: str, value: Any, folder: Path) -> str:
+    if value not in ("answer", "steps"):
+        raise ConfigError(f"{key}: expected answer or steps, got {value!r}")
+    return str(value)
+
+
+def _sampling(key: str, value: Any, folder: Path) -> dict[str, Any]:
+    from pydantic import TypeAdapter, ValidationError
+
+    known = {f.name for f in fields(Sampling)}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}: expected a mapping such as {{temperature: 0.7}}, got {value!r}")
+    for name in value:
+        if name not in known:
+            raise ConfigError(f"unknown key {key}.{name}.{did_you_mean(str(name), known)}")
+    try:
+        checked = TypeAdapter(Sampling).validate_python(dict(value))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ConfigError(f"{key}.{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+    return {name: getattr(checked, name) for name in value}
+
+
+_CHECKS = {"name": _text, "pool": _seats, "tasks": _words, "methods": _methods, "roles": _roles, "controls": _flag,
+           "limit": _whole, "dev": _whole, "seed": _whole, "sampling": _sampling, "form": _form, "window": _whole}
+
+
+def _seat_out(seat: Seat) -> Any:
+    return seat if isinstance(seat, str) else _entry_out(seat)
+
+
+def _entry_out(entry: Entry) -> Any:
+    if entry.saved is not None:
+        return {str(entry.saved): {"as": entry.label}} if entry.label else str(entry.saved)
+    told: dict[str, Any] = dict(entry.options)
+    if entry.members:
+        told["members"] = [_seat_out(s) for s in entry.members]
+    if entry.roles:
+        told["roles"] = {k: [_seat_out(s) for s in v] for k, v in entry.roles.items()}
+    if entry.label:
+        told["as"] = entry.label
+    return {entry.method: told} if told else entry.method

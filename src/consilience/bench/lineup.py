@@ -1,0 +1,129 @@
+"""From the words of an experiment to bound models: the pool, the teams, and what wears the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consilience.bench.experiment import Entry, Seat
+from consilience.errors import ConfigError, did_you_mean
+from consilience.method import Level, Method
+from consilience.model import Model
+from consilience.models.wrappers.metered import Meter, Metered
+from consilience.models.wrappers.stored import Stored
+from consilience.registry import method as registered
+from consilience.store import Store
+from consilience.team import Team
+
+DECODING = (Level.TOKEN, Level.LATENT)
+"""Levels whose teams' replies are draws: no member alone says what they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The members of an experiment, and the models that are only named in roles."""
+
+    members: tuple[Model, ...]
+    roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
+
+    def seat(self, seat: Seat) -> Model:
+        """A member by name or spec, a model from elsewhere, or a nested team."""
+        if isinstance(seat, Entry):
+            return self.team(seat)
+        for model in self.members:
+            if seat in (model.card.name, model.card.spec):
+                return model
+        try:
+            return _model(seat)
+        except ConfigError as error:
+            names = {m.card.name for m in self.members}
+            raise ConfigError(f"{seat!r} is no member of the pool.{did_you_mean(seat, names)} As a model: {error}") from None
+
+    def team(self, entry: Entry) -> Team:
+        """The team of an entry over its members, or over the whole pool. Raises TeamError or ConfigError."""
+        if entry.saved is not None:
+            return _saved(entry)
+        method = registered(entry.method, entry.options)
+        members = [self.seat(s) for s in entry.members] or list(self.members)
+        return Team(method, members, name=entry.name, **self._cast(method, entry))
+
+    def _cast(self, method: Method, entry: Entry) -> dict[str, tuple[Model, ...]]:
+        """Roles named for this entry, then those named for the experiment that the method has."""
+        known = {role.name for role in method.roles}
+        named = {**{k: v for k, v in self.roles.items() if k in known}, **entry.roles}
+        return {name: tuple(self.seat(s) for s in seats) for name, seats in named.items()}
+
+
+def make_pool(seats: Sequence[Seat], roles: Mapping[str, tuple[Seat, ...]], own: Sequence[Model] | None) -> Pool:
+    """The pool of an experiment; `own` models stand in for what it names. ConfigError when two have one name."""
+    if own is not None:
+        members = list(own)
+    else:
+        members = []
+        for seat in seats:
+            members += [Pool(tuple(members)).team(seat)] if isinstance(seat, Entry) else _pool(seat)
+    names = [m.card.name for m in members]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"pool: two members are called {name!r}")
+    if not members:
+        raise ConfigError("pool: no members")
+    return Pool(tuple(members), roles)
+
+
+def _pool(spec: str) -> list[Model]:
+    from consilience.models.resolve import pool
+
+    return list(pool(spec))
+
+
+def _model(spec: str) -> Model:
+    from consilience.models.resolve import model
+
+    return model(spec)
+
+
+def _saved(entry: Entry) -> Team:
+    from consilience.saved import load
+
+    assert entry.saved is not None
+    team = load(entry.saved)
+    return Team(team.method, team.members, name=entry.name, standing=team.standing, **team.roles)
+
+
+def wear(model: Model, store: Store, meter: Meter) -> Model:
+    """A model whose draws are kept, and whose spending now is counted. In a team, the members wear it.
+
+    Teams that decode wear it too: their replies are draws. Recorded members are kept already, and cost nothing now.
+    """
+    if not isinstance(model, Team):
+        return model if model.card.recorded else Stored(Metered(model, meter), store)
+    team = _over(model, lambda m: wear(m, store, meter))
+    return Stored(team, store) if model.method.level in DECODING else team
+
+
+def wear_inside(team: Team, store: Store, meter: Meter) -> Team:
+    """`wear`, with the team itself left bare, so that it can be fitted."""
+    return _over(team, lambda m: wear_inside(m, store, meter) if isinstance(m, Team) else wear(m, store, meter))
+
+
+def count_inside(team: Team, meter: Meter) -> Team:
+    """A team whose members' recorded bills are counted, whoever paid them first."""
+    return _over(team, lambda m: count_inside(m, meter) if isinstance(m, Team) else Metered(m, meter))
+
+
+def _over(team: Team, change: Callable[[Model], Model]) -> Team:
+    roles = {k: tuple(change(m) for m in v) for k, v in team.roles.items()}
+    return Team(team.method, [change(m) for m in team.members], name=team.name,
+                standing=team.standing, **roles)
+
+
+def leaves(model: Model) -> list[Model]:
+    """The models below a team (members and roles), each once, in order."""
+    if not isinstance(model, Team):
+        return [model]
+    found: dict[str, Model] = {}
+    for part in (*model.members, *(m for role in model.roles.values() for m in role)):
+        for leaf in leaves(part):
+            found.setdefault(leaf.card.fingerprint, leaf)
+    return list(found.values())

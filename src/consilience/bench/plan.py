@@ -1,0 +1,280 @@
+"""What a benchmark will run: every contestant on every task, bound before any call, and what must be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from consilience.bench.experiment import Entry, Experiment
+from consilience.bench.fits import needs_fit
+from consilience.bench.lineup import Pool, leaves, make_pool
+from consilience.bench.split import Split
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TaskError, TeamError
+from consilience.methods.text.self_consistency import SelfConsistency
+from consilience.model import Model, NextTokens, Weights
+from consilience.registry import methods
+from consilience.team import Team, run_sync
+from consilience.types import Example, Scope, digest
+
+WINDOW = 64
+"""Questions worked on at once when members are endpoints."""
+
+TRIAL = 24
+"""Dev questions on which a recorded pool shows whether it can replay a method."""
+
+BEST, RANDOM, ORACLE, RESAMPLED = "best-on-dev", "random-member", "oracle", "self-consistency-of-best"
+"""Names of the controls that are made from the members' first draws, and of equal-budget self-consistency."""
+
+
+class Task(Protocol):
+    """A named set of questions with a dev and a test split, disjoint by content."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dev(self) -> Sequence[Example]: ...
+    @property
+    def test(self) -> Sequence[Example]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions of one task that this experiment uses, as they will be asked."""
+
+    name: str
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One line of the leaderboard. `kind` is `member`, `control` or `method`; controls that replay members' first
+    draws have no model of their own. `beside` marks members that are shown for comparison and play in no team."""
+
+    name: str
+    kind: str
+    level: str
+    model: Model | None = None
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What will not run, on which task (empty: on all), and why."""
+
+    name: str
+    reason: str
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One contestant on one task."""
+
+    contestant: Contestant
+    task: Questions
+
+    @property
+    def name(self) -> str:
+        """The contestant's name."""
+        return self.contestant.name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will run, in order."""
+
+    experiment: Experiment
+    pool: tuple[Model, ...]
+    tasks: tuple[Questions, ...]
+    runs: tuple[PlannedRun, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def members(self) -> tuple[Contestant, ...]:
+        """The members that play in teams."""
+        seen = {r.name: r.contestant for r in self.runs if r.contestant.kind == "member" and not r.contestant.beside}
+        return tuple(seen.values())
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """What all first drafts must bring: the union of what the methods want, so that they are shared."""
+        teams = [r.contestant.model for r in self.runs if isinstance(r.contestant.model, Team)]
+        wanted = frozenset().union(*(extras_of(t) for t in teams))
+        able = all("logprobs" in m.card.settings for m in self.pool if not isinstance(m, Team))
+        return wanted if able else wanted - {"logprobs"}
+
+    @property
+    def window(self) -> int:
+        """Questions worked on at once: all of them where models in this process may have to be swapped."""
+        local = any(m.power(Weights) is not None or m.power(NextTokens) is not None for m in self.pool)
+        most = max((len(t.test) for t in self.tasks), default=1)
+        return self.experiment.window or (max(1, most) if local else WINDOW)
+
+
+def make_plan(experiment: Experiment, *, pool: Sequence[Model] | None = None,
+              tasks: Sequence[Task] | None = None) -> Plan:
+    """Bind all teams and load all tasks; no model is called, except recorded ones.
+
+    `pool` and `tasks` stand in for what the experiment names. A method that is named and cannot be played is an error
+    here (TeamError, ConfigError); of `all` methods such are left out, with the reason.
+    """
+    lineup, beside = _sides(make_pool(experiment.pool, experiment.roles, pool))
+    questions = tuple(_questions(experiment, task) for task in (tasks if tasks is not None else
+                                                              [_task(spec) for spec in experiment.tasks]))
+    left_out: list[LeftOut] = []
+    teams = _teams(experiment, lineup, left_out)
+    runs = [run for task in questions for run in _runs(experiment, lineup, beside, teams, task, left_out)]
+    if not runs:
+        raise ConfigError("nothing can run: " + "; ".join(f"{one.name}: {one.reason}" for one in left_out))
+    return Plan(experiment, lineup.members, questions, tuple(runs), tuple(dict.fromkeys(left_out)))
+
+
+def _sides(pool: Pool) -> tuple[Pool, tuple[Model, ...]]:
+    """The members that play, and those that only stand beside the teams (`control` in their card's groups)."""
+    beside = tuple(m for m in pool.members if "control" in getattr(m.card, "groups", ()))
+    playing = tuple(m for m in pool.members if m not in beside)
+    return (replace(pool, members=playing), beside) if playing else (pool, ())
+
+
+def _task(spec: str) -> Task:
+    from consilience.tasks import task
+
+    found: Task = task(spec)
+    return found
+
+
+def _questions(experiment: Experiment, task: Task) -> Questions:
+    test, dev = _chosen(task.test, experiment.limit), _chosen(task.dev, experiment.dev)
+    if not test:
+        raise TaskError(f"task {task.name}: the test split is empty")
+    ids = [e.id for e in test]
+    if len(set(ids)) != len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise TaskError(f"task {task.name}: two test questions have the id {twice!r}")
+    return Questions(task.name, tuple(_asked(experiment, e) for e in dev), tuple(_asked(experiment, e) for e in test))
+
+
+def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """At most `limit` questions, the same ones each time, a smaller limit within a larger one."""
+    if limit is None or len(examples) <= limit:
+        return list(examples)
+    order = sorted(range(len(examples)), key=lambda i: digest(["limit", examples[i].id, examples[i].question]))
+    return [examples[i] for i in sorted(order[:limit])]
+
+
+def _asked(experiment: Experiment, example: Example) -> Example:
+    request = example.request.sampled(**experiment.sampling) if experiment.sampling else example.request
+    form = experiment.form if experiment.form is not None and request.form is not None else request.form
+    return replace(example, request=request.having(seed=experiment.seed, form=form))
+
+
+def _teams(experiment: Experiment, pool: Pool, left_out: list[LeftOut]) -> list[Contestant]:
+    entries = [Entry(name) for name in methods()] if experiment.methods is None else experiment.methods
+    found = []
+    for entry in entries:
+        try:
+            team = pool.team(entry)
+            check_extras(team)
+        except (TeamError, ConfigError) as error:
+            if experiment.methods is not None:
+                raise
+            left_out.append(LeftOut(entry.name, str(error)))
+            continue
+        found.append(Contestant(entry.name, "method", str(team.method.level), team))
+    return found
+
+
+def extras_of(team: Team) -> frozenset[str]:
+    """What a team and the teams in it want with their members' drafts."""
+    return team.method.extras.union(*(extras_of(m) for m in team.members if isinstance(m, Team)))
+
+
+def check_extras(team: Team) -> None:
+    """TeamError naming the members that cannot give the log-probabilities that a team wants."""
+    if "logprobs" in extras_of(team):
+        lack = [m.card.name for m in leaves(team) if "logprobs" not in m.card.settings]
+        if lack:
+            raise TeamError(f"{team.name} needs token log-probabilities, which {', '.join(lack)} cannot give")
+
+
+def _runs(experiment: Experiment, pool: Pool, beside: tuple[Model, ...], teams: Sequence[Contestant],
+          task: Questions, left_out: list[LeftOut]) -> list[PlannedRun]:
+    members = [Contestant(m.card.name, "member", "member", m) for m in pool.members]
+    members += [Contestant(m.card.name, "member", "member", m, beside=True) for m in beside]
+    controls = _controls(pool, task, left_out) if experiment.controls else []
+    names = {c.name for c in (*members, *controls)}
+    playable = []
+    for contestant in (*controls, *teams):
+        if contestant.kind == "method" and contestant.name in names:
+            raise ConfigError(f"methods: {contestant.name!r} is also the name of a member or control; "
+                              "give it another with `as`")
+        reason = _hindrance(contestant, task)
+        if reason is None:
+            playable.append(contestant)
+        elif contestant.kind == "control" or experiment.methods is None:
+            left_out.append(LeftOut(contestant.name, reason, task.name))
+        else:
+            raise TeamError(f"{contestant.name} on {task.name}: {reason}")
+    return [PlannedRun(c, task) for c in (*members, *playable)]
+
+
+def _controls(pool: Pool, task: Questions, left_out: list[LeftOut]) -> list[Contestant]:
+    if len(pool.members) < 2:
+        return []
+    found = [Contestant(RANDOM, "control", "control"), Contestant(ORACLE, "control", "control")]
+    if task.dev:
+        found.insert(0, Contestant(BEST, "control", "control"))
+    else:
+        left_out.append(LeftOut(BEST, "the task has no dev split to choose on", task.name))
+    team = Team(SelfConsistency(draws=len(pool.members)), pool.members, name=RESAMPLED)
+    return [*found, Contestant(RESAMPLED, "control", "control", team)]
+
+
+def _hindrance(contestant: Contestant, task: Questions) -> str | None:
+    """Why a contestant cannot play on a task, or None."""
+    team = contestant.model
+    if not isinstance(team, Team):
+        return None
+    if team.method.compares and any(e.request.format is None for e in task.test):
+        return "it compares answers, and the task has no answer format"
+    if team.method.must_fit and needs_fit(team) and not task.dev:
+        return "it must be fitted, and the task has no dev split"
+    if any(m.card.recorded for m in leaves(team)):
+        return run_sync(_replayable(team, task))
+    return None
+
+
+async def _replayable(team: Team, task: Questions) -> str | None:
+    """Play on a few questions with recorded members, which costs nothing: what was not recorded shows itself."""
+    try:
+        if task.dev and needs_fit(team):
+            dev = Split(task.dev[:TRIAL])
+            rows = await dev.replies(team.members)
+            if team.method.reads and not any(s.reply and s.reply.text for row in rows for s in row):
+                return "it reads texts, and only scores were recorded"
+            team = await team.fit(dev)
+        for example in () if team.method.must_fit and team.method.learned is None else task.test[:TRIAL]:
+            await _tried(team, example)
+    except (ConfigError, TeamError, ExceptionGroup) as error:
+        fault = first(error)
+        if isinstance(fault, TeamError):
+            return f"cannot be replayed: {fault}"
+        if not isinstance(fault, ConfigError):
+            raise
+    return None
+
+
+async def _tried(team: Team, example: Example) -> None:
+    try:
+        await team.generate(example.request, scope=Scope(example=example.id))
+    except (NoAnswerError, ModelError):
+        return
+
+
+def first(error: BaseException) -> BaseException:
+    """The first error in a group of errors, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

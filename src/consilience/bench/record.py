@@ -1,0 +1,137 @@
+"""What is written down about a run besides its rows: the resolved experiment, fits, rankings, and what was paid."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from consilience import __version__
+from consilience.bench.plan import LeftOut, Plan, Questions
+from consilience.bench.results import RUN, write_text
+from consilience.errors import ConfigError
+from consilience.gather import price_of
+from consilience.model import Card, Model
+from consilience.models.wrappers.metered import Meter
+from consilience.prompt import wording_digest
+from consilience.reading import Choice, YesNo
+from consilience.team import Team
+
+LIBRARIES = ("numpy", "openai", "math-verify", "torch", "transformers", "peft", "scikit-learn", "safetensors")
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """Facts of a run that are not in its rows. `spent` adds up over all invocations on one folder; everything else is
+    the same for every run of one experiment."""
+
+    best: dict[str, str] = field(default_factory=dict)
+    dev_scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    fits: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+    spent: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path, plan: Plan) -> RunRecord:
+        """A fresh record that goes on counting what earlier invocations on this folder paid."""
+        return cls(left_out=list(plan.left_out), spent=read_record(folder).spent)
+
+    def rank(self, task: str, members: Sequence[Model], scores: Sequence[float]) -> None:
+        """Note the members' dev scores and the best of them."""
+        self.dev_scores[task] = {m.card.name: s for m, s in zip(members, scores, strict=True)}
+        place = min(range(len(members)), key=lambda i: (-scores[i], price_of(members[i].card), i))
+        self.best[task] = members[place].card.name
+
+    def fit(self, task: str, method: str, found: Mapping[str, Any]) -> None:
+        """Note what a fit cost."""
+        self.fits.setdefault(task, {})[method] = {k: found[k] for k in ("cost", "calls", "tokens")}
+
+    def spend(self, task: str, method: str, before: Meter, after: Meter) -> None:
+        """Note what was paid between two states of the meter."""
+        own = self.spent.setdefault(task, {}).setdefault(
+            method, {"cost": 0.0, "unpriced": 0, "calls": 0, "prompt_tokens": 0, "completion_tokens": 0})
+        own["cost"] += after.cost - before.cost
+        own["unpriced"] += after.unpriced - before.unpriced
+        for name in ("calls", "prompt_tokens", "completion_tokens"):
+            own[name] += getattr(after.usage, name) - getattr(before.usage, name)
+
+    def write(self, folder: Path) -> None:
+        """Write `run.json`."""
+        write_text(folder / RUN, json.dumps({**asdict(self), "left_out": [asdict(x) for x in self.left_out]}, indent=1))
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record in a folder; an empty one where there is none."""
+    path = folder / RUN
+    if not path.exists():
+        return RunRecord()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return RunRecord(**{**data, "left_out": [LeftOut(**x) for x in data["left_out"]]})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path} is not the record of a run: {error}") from None
+
+
+def resolved_yaml(plan: Plan) -> str:
+    """The experiment with everything that its results depend on: versions, prompts, members, tasks."""
+    data = plan.experiment.resolved() | {
+        "versions": {"consilience": __version__, "python": platform.python_version(), **_versions()},
+        "prompts": wording_digest(),
+        "members": [_member(model) for model in plan.pool],
+        "run": {"tasks": [_task(task) for task in plan.tasks],
+                "contestants": [{"name": c.name, "kind": c.kind, "level": c.level, "beside": c.beside,
+                                 "what": _what(c.model)} for c in {r.name: r.contestant for r in plan.runs}.values()]},
+    }
+    return yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _member(model: Model) -> dict[str, Any]:
+    card: Card = model.card
+    return {"name": card.name, "spec": card.spec, "fingerprint": card.fingerprint,
+            "parameters": card.parameters, "price": [card.price.prompt, card.price.completion] if card.price else None,
+            "powers": sorted(card.powers), "recorded": card.recorded, "description": card.description,
+            "wording": wording_digest(card)}
+
+
+def _task(task: Questions) -> dict[str, Any]:
+    return {"name": task.name, "dev": len(task.dev), "test": len(task.test), "guess": _guess(task),
+            "formats": sorted({e.request.format.name for e in task.test if e.request.format is not None})}
+
+
+def _guess(task: Questions) -> float:
+    """The expected score of answering by chance: 1/options where there are options, else 0."""
+    def one(form: Any) -> float:
+        if isinstance(form, YesNo):
+            return 0.5
+        return 1 / form.n if isinstance(form, Choice) else 0.0
+
+    return sum(one(e.request.format) for e in task.test) / len(task.test)
+
+
+def _what(model: Model | None) -> str:
+    return model.card.description if isinstance(model, Team) else ""
+
+
+def _plain(value: Any) -> Any:
+    """YAML values only: texts for paths and enumerations."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,0 +1,238 @@
+"""The files that a benchmark leaves: rows and traces, written as questions finish, put in order at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Self
+
+from consilience.errors import ConfigError, StoreError
+from consilience.store import pack
+from consilience.types import Example, Reply, digest
+
+RESULTS, TRACES, EXPERIMENT, LEADERBOARD, REPORT, RUN = (
+    "results.jsonl", "traces.jsonl", "experiment.yaml", "leaderboard.csv", "report.html", "run.json")
+"""Names of the files in the folder of a benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contestant's answer to one question. `cost` is in US dollars, None where a price is unknown; `seconds` are
+    recorded ones along the critical path; `draws` counts distinct draws; `error` says why there is no answer."""
+
+    method: str
+    kind: str
+    level: str
+    task: str
+    split: str
+    id: str
+    skill: str
+    cluster: str
+    text: str | None
+    reading: str | None
+    score: float
+    unread: bool
+    calls: int
+    draws: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+    members: list[str]
+    absent: list[list[str]]
+    error: str
+    trace: str
+    key: str
+
+
+_COLUMNS = tuple(f.name for f in fields(Row))
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def make_row(who: tuple[str, str, str], task: str, example: Example, reply: Reply, score: float, key: str) -> Row:
+    """The row of an answer; `who` is the contestant's name, kind and level."""
+    leaves = list(_leaves(reply))
+    draws = {(part.model, part.asked, part.draw, part.text) for part in leaves if part.text is not None}
+    usage = reply.usage
+    return Row(*who, task, "test", example.id, example.skill, example.cluster, reply.text, reply.reading, score,
+               reply.unread or (reply.reading is None and reply.score is None), usage.calls, len(draws),
+               usage.prompt_tokens, usage.completion_tokens, reply.cost, reply.seconds,
+               list(dict.fromkeys(part.model for part in leaves)), [[a.member, a.reason] for a in reply.absent], "",
+               trace_id(who[0], task, example.id), key)
+
+
+def failed_row(who: tuple[str, str, str], task: str, example: Example, error: Exception, key: str) -> Row:
+    """The row of a question that nobody answered: score 0."""
+    return Row(*who, task, "test", example.id, example.skill, example.cluster, None, None, 0.0, False, 0, 0, 0, 0, None,
+               0.0, [], [], str(error) or type(error).__name__, "", key)
+
+
+def _leaves(reply: Reply) -> Iterator[Reply]:
+    if not reply.parts:
+        yield reply
+    for part in reply.parts:
+        yield from _leaves(part)
+
+
+def trace_id(method: str, task: str, example: str) -> str:
+    """Names the call tree of one answer."""
+    return digest([method, task, example])[:16]
+
+
+class Results:
+    """The two files while a benchmark runs. A line counts once it is whole: a crash loses the line being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (RESULTS, TRACES):
+                _mend(folder / name)
+            self._rows = (folder / RESULTS).open("a", encoding="utf-8")
+            self._traces = (folder / TRACES).open("a", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"the results folder {folder} cannot be written: {error.strerror or error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+        self._traces.close()
+
+    def done(self, *, failed: bool) -> set[str]:
+        """Keys of the rows that are there, those of unanswered questions if `failed`."""
+        return {row.key for row in read_rows(self.folder) if failed or not row.error}
+
+    def write(self, row: Row, reply: Reply | None) -> None:
+        """Append an answer: its trace first, so that a row never lacks one."""
+        try:
+            if reply is not None:
+                tree = pack(bare(reply))
+                self._traces.write(f'{{"trace":"{row.trace}","method":{_encode(row.method)},"task":{_encode(row.task)},'
+                                   f'"id":{_encode(row.id)},"reply":{tree}}}\n')
+                self._traces.flush()
+            self._rows.write(to_line(row))
+            self._rows.flush()
+        except OSError as error:
+            raise StoreError(f"{self.folder} cannot be written: {error.strerror or error}. What is there is safe; make "
+                             "room and run the same command again, it goes on from there.") from None
+
+    def settle(self, place: Callable[[Row], tuple[int, ...] | None]) -> None:
+        """Put both files in order: the last row of each key by `place`; rows without a place are dropped."""
+        self._rows.close()
+        self._traces.close()
+        rows = _index(self.folder / RESULTS, "key")
+        ordered: list[tuple[tuple[int, ...], str, tuple[int, int]]] = []
+        for row in read_rows(self.folder):
+            where = place(row)
+            if where is not None and row.key in rows:
+                ordered.append((where, row.trace, rows.pop(row.key)))
+        ordered.sort()
+        _rewrite(self.folder / RESULTS, [span for _, _, span in ordered])
+        traces = _index(self.folder / TRACES, "trace")
+        _rewrite(self.folder / TRACES, [traces[t] for t in dict.fromkeys(t for _, t, _ in ordered) if t in traces])
+
+
+def bare(reply: Reply) -> Reply:
+    """A reply without its tokens' log-probabilities, which the store keeps."""
+    return reply if reply.tokens is None else reply.having(tokens=None)
+
+
+def to_line(row: Row) -> str:
+    """A row as a line of JSON."""
+    return _encode({name: getattr(row, name) for name in _COLUMNS}) + "\n"
+
+
+def read_rows(folder: Path) -> Iterator[Row]:
+    """The rows in a results folder, in file order. Raises ConfigError when there are none or a line is broken."""
+    path = folder / RESULTS
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith("\n"):
+                    yield _row(line, path, number)
+    except OSError as error:
+        raise ConfigError(f"there are no results in {folder}: {error.strerror or error}") from None
+
+
+def _row(line: str, path: Path, number: int) -> Row:
+    try:
+        return Row(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}, line {number} is not a result row: {error}") from None
+
+
+def read_traces(folder: Path, wanted: set[str]) -> dict[str, Any]:
+    """The call trees with these ids, as JSON values."""
+    found: dict[str, Any] = {}
+    path = folder / TRACES
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                if _name(line, "trace") in wanted:
+                    entry = json.loads(line)
+                    found[entry["trace"]] = entry["reply"]
+    return found
+
+
+def _name(line: bytes, key: str) -> str:
+    """The value of a text key without parsing the line: `trace` stands first and `key` last."""
+    mark = f'"{key}":"'.encode()
+    start = (line.find(mark) if key == "trace" else line.rfind(mark)) + len(mark)
+    return line[start:line.find(b'"', start)].decode()
+
+
+def _index(path: Path, key: str) -> dict[str, tuple[int, int]]:
+    """Where the last line of each key lies: (offset, length)."""
+    spans, offset = {}, 0
+    with path.open("rb") as file:
+        for line in file:
+            spans[_name(line, key)] = (offset, len(line))
+            offset += len(line)
+    return spans
+
+
+def _rewrite(path: Path, spans: Sequence[tuple[int, int]]) -> None:
+    fresh = path.with_suffix(".tmp")
+    with path.open("rb") as source, fresh.open("wb") as target:
+        for offset, length in spans:
+            source.seek(offset)
+            target.write(source.read(length))
+        target.flush()
+        os.fsync(target.fileno())
+    fresh.replace(path)
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last line that a crash left half written."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        keep, block = end, 1 << 16
+        while keep > 0:
+            start = max(0, keep - block)
+            file.seek(start)
+            cut = file.read(keep - start).rfind(b"\n")
+            if cut >= 0:
+                keep = start + cut + 1
+                break
+            keep = start
+        if keep < end:
+            file.truncate(keep)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file at once."""
+    fresh = path.with_name(path.name + ".tmp")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def as_dict(row: Row) -> Mapping[str, Any]:
+    """A row as JSON values."""
+    return asdict(row)

@@ -1,0 +1,264 @@
+"""Running a plan: fit once, ask every question, write what finishes, survive a kill, and derive the controls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from consilience.bench.fits import code_digest, content_digest, dump, fit_key, needs_fit, restore
+from consilience.bench.leaderboard import Standing, standings, write_csv
+from consilience.bench.lineup import DECODING, count_inside, leaves, wear, wear_inside
+from consilience.bench.plan import BEST, ORACLE, RANDOM, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
+from consilience.bench.progress import Progress, Watch
+from consilience.bench.record import RunRecord, resolved_yaml
+from consilience.bench.results import EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows, write_text
+from consilience.bench.split import Known, Split, score
+from consilience.errors import ConfigError, ConsilienceError, ModelError, NoAnswerError, TeamError
+from consilience.gather import clock
+from consilience.model import Model
+from consilience.models.wrappers.metered import Meter
+from consilience.store import Store
+from consilience.team import Team
+from consilience.types import Draws, Example, Reply, Scope, digest
+
+VERSION = 1
+"""Version of what a row means; rows of another version are answered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished benchmark: its folder, its report, the leaderboard as values, and what was left out."""
+
+    folder: Path
+    report: Path
+    leaderboard: tuple[Standing, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+async def run(plan: Plan, out: str | Path, *, store: str | Path | None = None, progress: Watch | None = None,
+              retry_failed: bool = False) -> Outcome:
+    """Run a plan, or go on with it: questions whose rows are in `out` are not asked again.
+
+    The store (default: `out/store.sqlite`) keeps every draw, and may be shared between benchmarks. With
+    `retry_failed`, questions that nobody answered are asked again. Raises StoreError when the disk is full or a file
+    is damaged; what was written before stays.
+    """
+    from consilience.bench.report import report
+
+    out = Path(out)
+    with Results(out) as results, Store(store if store is not None else out / "store.sqlite") as kept:
+        bench = _Bench(plan, kept, results, progress or (lambda _: None), not retry_failed)
+        write_text(out / EXPERIMENT, resolved_yaml(plan))
+        try:
+            await bench.go()
+        finally:
+            bench.record.write(out)
+        results.settle(bench.place)
+    board = standings([out])
+    write_csv(out / LEADERBOARD, board)
+    return Outcome(out, report([out]), tuple(board), tuple(bench.record.left_out))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Progress of one run, on the wall clock of this invocation."""
+
+    planned: PlannedRun
+    watch: Watch
+    done: int
+    begun: float = field(default_factory=time.monotonic)
+    here: int = 0
+    tokens: int = 0
+    cost: float | None = 0.0
+    unanswered: int = 0
+
+    def count(self, row: Row) -> None:
+        """One more row."""
+        self.done += 1
+        self.here += 1
+        self.tokens += row.prompt_tokens + row.completion_tokens
+        self.cost = None if self.cost is None or (row.cost is None and not row.error) else self.cost + (row.cost or 0.0)
+        self.unanswered += bool(row.error)
+        self.tell("run")
+
+    def tell(self, stage: str) -> None:
+        """Send the state to whoever watches."""
+        total, taken = len(self.planned.task.test), time.monotonic() - self.begun
+        rate = self.here / taken if taken > 0 else 0.0
+        left = (total - self.done) / rate if rate else None
+        self.watch(Progress(self.planned.name, self.planned.task.name, stage, self.done, total, self.tokens, self.cost,
+                            self.unanswered, rate, left))
+
+
+class _Bench:
+    def __init__(self, plan: Plan, store: Store, results: Results, watch: Watch, keep_failed: bool) -> None:
+        self.plan, self.store, self.results, self.watch = plan, store, results, watch
+        self.spending = Meter()
+        self.record = RunRecord.load(results.folder, plan)
+        self.known: dict[str, Known] = {}
+        self.standing: dict[str, tuple[float, ...] | None] = {}
+        self.done = results.done(failed=keep_failed)
+        self.places: dict[str, tuple[int, ...]] = {}
+
+    def place(self, row: Row) -> tuple[int, ...] | None:
+        """Where a row stands in the final file; None for what no longer belongs to the experiment."""
+        return self.places.get(row.key)
+
+    async def go(self) -> None:
+        """Run everything, one contestant after the other; members come first, so that all share their drafts."""
+        for number, planned in enumerate(self.plan.runs):
+            before = replace(self.spending)
+            try:
+                await self._run(number, planned)
+            except (ConsilienceError, ExceptionGroup) as error:
+                fault = first(error)
+                if not isinstance(fault, TeamError) or self.plan.experiment.methods is not None:
+                    raise fault from (None if fault is error else error)
+                self._leave_out(number, planned, fault)
+            finally:
+                self.record.spend(planned.task.name, planned.name, before, self.spending)
+            self.record.write(self.results.folder)
+        for task in self.plan.tasks:
+            if task.dev:
+                await self._best(task.name)
+
+    def _leave_out(self, number: int, planned: PlannedRun, error: BaseException) -> None:
+        self.places = {key: place for key, place in self.places.items() if place[0] != number}
+        self.record.left_out.append(LeftOut(planned.name, str(error), planned.task.name))
+        _Tally(planned, self.watch, 0).tell("left out")
+
+    async def _run(self, number: int, planned: PlannedRun) -> None:
+        contestant, task = planned.contestant, planned.task
+        if contestant.model is None:
+            await self._derive(number, planned)
+            return
+        model, code = contestant.model, ""
+        if isinstance(model, Team):
+            model, code = await self._fit(model, planned), code_digest(model)
+        worn = wear(model, self.store, self.spending)
+        identity = digest([VERSION, contestant.name, model.card.fingerprint, code])
+        extras = self._extras(model)
+        keys = {e.id: digest([identity, content_digest(e)]) for e in task.test}
+        todo = self._todo(number, task.test, keys)
+        tally = _Tally(planned, self.watch, len(task.test) - len(todo))
+        tally.tell("run")
+
+        async def work() -> None:
+            while todo:
+                example = todo.pop()
+                row, reply = await self._answer(contestant, worn, task.name, example, keys[example.id], extras)
+                self.results.write(row, reply)
+                tally.count(row)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.plan.window, len(todo))):
+                group.create_task(work())
+        tally.tell("done")
+
+    def _todo(self, number: int, examples: Sequence[Example], keys: dict[str, str]) -> list[Example]:
+        """The questions without a row, last one first."""
+        self.places |= {keys[e.id]: (number, i) for i, e in enumerate(examples)}
+        return [e for e in reversed(examples) if keys[e.id] not in self.done]
+
+    def _extras(self, model: Model) -> frozenset[str]:
+        """Extras wanted with the drafts: everybody's, unless a member cannot give them or the team decodes."""
+        if isinstance(model, Team) and model.method.level in DECODING:
+            return extras_of(model)
+        able = all("logprobs" in leaf.card.settings for leaf in leaves(model))
+        return self.plan.extras if able else self.plan.extras - {"logprobs"}
+
+    async def _answer(self, who: Contestant, model: Model, task: str, example: Example, key: str,
+                      extras: frozenset[str]) -> tuple[Row, Reply | None]:
+        name = (who.name, who.kind, who.level)
+        clock.set(0.0)
+        try:
+            [reply] = await model.generate(example.request, Draws(), Scope(example=example.id, extras=extras))
+        except (ConsilienceError, ExceptionGroup) as error:
+            fault = first(error)
+            if not isinstance(fault, (NoAnswerError, ModelError)):
+                raise
+            return failed_row(name, task, example, fault, key), None
+        form = example.request.format
+        if reply.reading is None and reply.text is not None and form is not None:
+            reply = reply.having(reading=form.read(reply.text))
+        return make_row(name, task, example, reply, await score(example, reply), key), reply
+
+    async def _fit(self, team: Team, planned: PlannedRun) -> Team:
+        """The team as dev made it; what was found before, in an earlier run too, is taken from the store."""
+        task = planned.task
+        if not task.dev or not needs_fit(team):
+            return team
+        key = fit_key(team, task.dev)
+        found: dict[str, Any] | None = self.store.get("fits", key)
+        if found is None:
+            _Tally(planned, self.watch, 0).tell("fit")
+            meter = Meter()
+            bare = wear_inside(team, self.store, self.spending)
+            split = Split(task.dev, self.plan.window, self._extras(team), self.known.setdefault(task.name, {}), meter)
+            fitted = await count_inside(bare, meter).fit(split)
+            usage = meter.usage
+            found = {"team": dump(fitted), "cost": meter.known_cost, "calls": usage.calls,
+                     "tokens": usage.prompt_tokens + usage.completion_tokens}
+            await self.store.put("fits", key, found)
+            found = json.loads(json.dumps(found))
+        self.record.fit(task.name, planned.name, found)
+        return restore(team, found["team"])
+
+    async def _derive(self, number: int, planned: PlannedRun) -> None:
+        """Controls that replay members' first draws: chosen by dev, by chance, or by hindsight."""
+        task, members = planned.task, [c.name for c in self.plan.members]
+        table = _member_rows(self.results.folder, task.name, set(members), self.places)
+        chosen, best = {}, await self._best(task.name) if task.dev else ""
+        for example in task.test:
+            rows = [row for name in members if (row := table.get((name, example.id))) is not None]
+            chosen[example.id] = _choice(planned.name, rows, best, self.plan, example)
+        tally = _Tally(planned, self.watch, 0)
+        inputs = {id_: row.key for id_, row in chosen.items()}
+        keys = {e.id: digest([VERSION, planned.name, inputs[e.id], content_digest(e)]) for e in task.test}
+        todo = self._todo(number, task.test, keys)
+        tally.done = len(task.test) - len(todo)
+        for example in reversed(todo):
+            row = chosen[example.id]
+            out = replace(row, method=planned.name, kind="control", level="control", key=keys[example.id])
+            self.results.write(out, None)
+            tally.count(out)
+        tally.tell("done")
+
+    async def _best(self, task: str) -> str:
+        """The member that is best on dev; without dev, the first. Ties go to the cheaper, then to pool order."""
+        if task not in self.record.best:
+            examples = next(t.dev for t in self.plan.tasks if t.name == task)
+            pool = [c.model for c in self.plan.members if c.model is not None]
+            split = Split(examples, self.plan.window, self.plan.extras, self.known.setdefault(task, {}))
+            rows = await split.replies([wear(m, self.store, self.spending) for m in pool])
+            self.record.rank(task, pool, [sum(s.score for s in row) / max(1, len(row)) for row in rows])
+        return self.record.best[task]
+
+
+def _member_rows(folder: Path, task: str, members: set[str], places: dict[str, tuple[int, ...]]) -> dict[tuple[str, str], Row]:
+    """Rows of the members on a task, by (member, question); the last one of a key counts."""
+    return {(row.method, row.id): row for row in read_rows(folder)
+            if row.task == task and row.method in members and row.kind == "member" and row.key in places}
+
+
+def _choice(rule: str, rows: Sequence[Row], best: str, plan: Plan, example: Example) -> Row:
+    if not rows:
+        raise ConfigError(f"question {example.id}: no member's answer is there to choose from")
+    if rule == BEST:
+        return next(row for row in rows if row.method == best)
+    if rule == RANDOM:
+        return rows[int(digest(["random member", plan.experiment.seed, example.id]), 16) % len(rows)]
+    if rule != ORACLE:
+        raise ConfigError(f"unknown control {rule!r}")
+    top = max(rows, key=lambda row: row.score)
+    costs = [row.cost for row in rows]
+    return replace(top, calls=sum(r.calls for r in rows), draws=sum(r.draws for r in rows),
+                   prompt_tokens=sum(r.prompt_tokens for r in rows),
+                   completion_tokens=sum(r.completion_tokens for r in rows),
+                   cost=None if None in costs else sum(c or 0.0 for c in costs),
+                   seconds=max(r.seconds for r in rows), members=[r.method for r in rows])
