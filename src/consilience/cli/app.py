@@ -1,0 +1,94 @@
+"""The commands, and the edge where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from consilience import __version__
+from consilience.cli import ask, bench, doctor, fit, lists, moco, record
+from consilience.cli.console import err, whisper
+from consilience.errors import ConsilienceError
+
+WRONG, INTERRUPTED = 2, 130
+"""Exit codes: something was asked that cannot be done; Ctrl-C. An error that nobody foresaw exits with 1."""
+
+RESUMES = {"bench": "Nothing that was generated is lost: the same command goes on where it stopped.",
+           "record": "What was recorded is kept: the same command goes on where it stopped."}
+
+
+class Edge(TyperGroup):
+    """The group of commands: turns errors into a line on stderr, and takes `--debug` anywhere."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--debug` may stand before or behind the command."""
+        mark = args.index("--") if "--" in args else len(args)
+        if "--debug" in args[:mark]:
+            args = ["--debug", *(a for i, a in enumerate(args) if a != "--debug" or i >= mark)]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. ConsilienceError exits 2, Ctrl-C 130, anything else 1; `--debug` lets errors through."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            whisper("\ninterrupted. " + RESUMES.get(ctx.invoked_subcommand or "", ""), style="yellow")
+            raise typer.Exit(INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            raise typer.Exit(_tell(error)) from None
+
+
+def _tell(error: BaseException) -> int:
+    """Say what went wrong in one line; the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((e for e in error.exceptions if isinstance(e, ConsilienceError)), error.exceptions[0])
+    known = isinstance(error, ConsilienceError)
+    line = " ".join(str(error).split()) or type(error).__name__
+    err().print("[bold red]error:[/] ", end="")
+    whisper(line if known else f"{type(error).__name__}: {line} (unforeseen; --debug shows where)", style="")
+    return WRONG if known else 1
+
+
+app = typer.Typer(cls=Edge, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+                  rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"consilience {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def consilience(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """A team of language models that answers as one: run, benchmark, compare and serve model collaboration.
+
+    \b
+    Begin here:
+      consilience doctor                    what works on this machine
+      consilience pool                      the models that came along
+      consilience methods                   how models can work together
+      consilience bench examples/main.yaml  compare them
+    """
+
+
+app.command("ask")(ask.ask)
+app.command("bench")(bench.bench)
+app.command("fit")(fit.fit)
+app.command("report")(bench.report)
+app.command("methods")(lists.methods)
+app.command("tasks")(lists.tasks)
+app.command("pool")(lists.pool)
+app.command("record")(record.record)
+app.command("import-moco")(moco.import_moco)
+app.command("doctor")(doctor.doctor)

@@ -1,0 +1,127 @@
+"""`consilience ask`: one question, one answer, and on request the whole story of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consilience.cli.console import err, out, say, say_json, whisper
+from consilience.errors import ConfigError
+from consilience.model import Model
+from consilience.types import Draws, Event, Reply, Request, Sampling
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+def ask(
+    team: Annotated[str, typer.Argument(help="A team.yaml, the folder of a saved team, or a model such as "
+                                             "nursery/generalist, openai:gpt-4o-mini or hf:./checkpoint.")],
+    question: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
+    trace: Annotated[bool, typer.Option("--trace", help="Show who said what, how it was read, and what it took.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
+    format: Annotated[str, typer.Option(help="How answers are read and compared: free, number, math, exact, yesno, f1, "
+                                             "choice-4, exact-red|green.")] = "free",
+    steps: Annotated[bool, typer.Option("--steps", help="Ask to think step by step.")] = False,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer of one call.", min=1)] = 512,
+    store: Annotated[Path | None, typer.Option(help="Keep every draw in this file; nothing is paid for twice.")] = None,
+    allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Use a saved team although its members, prices or "
+                                                                        "options have changed.")] = False,
+) -> None:
+    """Ask a team (or a single model) one question.
+
+    \b
+    Examples:
+      consilience ask examples/teams/vote.yaml "What is 17 + 25?" --format number --trace
+      consilience ask nursery/generalist "What is 17 + 25?" --json
+      echo "Why is the sky blue?" | consilience ask openai:gpt-4o-mini -
+    """
+    from consilience.reading import from_name
+
+    text = sys.stdin.read().strip() if question == "-" else question
+    if not text:
+        raise ConfigError("the question is empty")
+    request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed,
+                         sampling=Sampling(temperature=temperature, max_tokens=max_tokens))
+    with worn(find(team, allow_changes), store) as model:
+        live = sys.stdout.isatty() and not json
+        reply = asyncio.run(_listen(model, request, live))
+    _show(reply, json, trace, live)
+
+
+def find(team: str, changed: bool = False) -> Model:
+    """The team of a file or folder, or a plain model by its spec."""
+    from consilience import saved
+    from consilience.models.resolve import model
+
+    path = Path(team)
+    if path.is_dir() and (path / "team.yaml").exists() or path.suffix in (".yaml", ".yml"):
+        return saved.load(path, changed=changed)
+    return model(team)
+
+
+@contextmanager
+def worn(model: Model, store: Path | None) -> Iterator[Model]:
+    """The model, its members' draws kept in a store where one is named."""
+    if store is None:
+        yield model
+        return
+    from consilience.bench.lineup import wear
+    from consilience.models.wrappers.metered import Meter
+    from consilience.store import Store
+
+    with Store(store) as opened:
+        yield wear(model, opened, Meter())
+
+
+async def _listen(model: Model, request: Request, live: bool) -> Reply:
+    """Follow the stream: progress as a status line on stderr, the answer's text as it comes when `live`."""
+    console, reply = err(), None
+    status = console.status("asking") if console.is_terminal else None
+    if status is not None:
+        status.start()
+    try:
+        async for event in model.stream(request, Draws()):
+            _follow(event, status, live)
+            reply = event.reply or reply
+    finally:
+        if status is not None:
+            status.stop()
+    assert reply is not None, "a stream ends with its reply"
+    if reply.reading is None and reply.text is not None and request.format is not None:
+        reply = reply.having(reading=request.format.read(reply.text))
+    return reply
+
+
+def _follow(event: Event, status: Status | None, live: bool) -> None:
+    if event.kind == "progress" and status is not None:
+        status.update(event.text)
+    elif event.kind == "delta" and live:
+        if status is not None:
+            status.stop()
+        sys.stdout.write(event.text)
+        sys.stdout.flush()
+
+
+def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
+    from consilience.cli.trace import as_json, tree
+
+    if json:
+        say_json(as_json(reply))
+        return
+    if live:
+        sys.stdout.write("\n")
+    else:
+        say(reply.text or "")
+    if reply.unread:
+        whisper("the answer could not be read in the format asked for", style="yellow")
+    if trace:
+        out().print(tree(reply))

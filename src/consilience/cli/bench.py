@@ -1,0 +1,159 @@
+"""`consilience bench` and `consilience report`: compare methods, and show what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from consilience.cli.console import dollars, err, say, say_json, seconds, show_table, whisper
+from consilience.errors import ConfigError
+
+if TYPE_CHECKING:
+    from consilience.bench import LeftOut, Plan, Progress
+    from consilience.bench.leaderboard import Standing
+
+
+def bench(
+    experiment: Annotated[Path, typer.Argument(help="A short YAML: pool, tasks, methods, limit, seed.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the results. [default: runs/NAME]")] = None,
+    store: Annotated[Path | None, typer.Option(help="File that keeps every draw; several benchmarks may share one. "
+                                                    "[default: OUT/store.sqlite]")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many test questions per task.", min=1)] = None,
+    methods: Annotated[str | None, typer.Option(help="Only these methods, by name or label: a,b,c.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the experiment's.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and price only: no model is asked.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again where nobody answered.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the leaderboard (or the estimates) as JSON.")] = False,
+) -> None:
+    """Compare methods on tasks, with controls, intervals and a report. The same command goes on after an interruption.
+
+    \b
+    Examples:
+      consilience bench examples/main.yaml
+      consilience bench examples/main.yaml --dry-run
+      consilience bench examples/gsm8k.yaml --limit 50 --methods majority-vote,cascade --out runs/try
+    """
+    from consilience.bench import load, make_plan, run
+
+    names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    loaded = load(experiment, limit=limit, methods=names, seed=seed)
+    folder = out or Path("runs") / loaded.name
+    plan = make_plan(loaded)
+    if dry_run:
+        _price(plan, json)
+        return
+    with _display() as watch:
+        outcome = asyncio.run(run(plan, folder, store=store, progress=watch, retry_failed=retry_failed))
+    if json:
+        say_json([asdict(line) for line in outcome.leaderboard])
+        return
+    _tell_left_out(outcome.left_out)
+    show_board(outcome.leaderboard)
+    say(f"\nreport: {outcome.report}", style="bold")
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that bench left.")],
+) -> None:
+    """Rebuild report.html (and leaderboard.csv) from results; several folders become one report in the first.
+
+    \b
+    Examples:
+      consilience report runs/main
+      consilience report runs/seed-0 runs/seed-1 runs/seed-2
+    """
+    from consilience.bench import report as write
+
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}")
+    say(str(write(folders)))
+
+
+def _price(plan: Plan, json: bool) -> None:
+    from consilience.bench import price
+
+    estimates = asyncio.run(price(plan))
+    if json:
+        say_json([asdict(one) for one in estimates])
+        return
+    _tell_left_out(plan.left_out)
+    raise ConfigError("TODO")
+
+
+def _tell_left_out(left_out: Sequence[LeftOut]) -> None:
+    for one in left_out:
+        whisper(f"left out: {one.name}{f' on {one.task}' if one.task else ''}: {one.reason}", style="yellow")
+
+
+MARKS = {"better": "▲ better", "worse": "▼ worse", "no difference shown": "no difference shown"}
+
+
+def show_board(board: Sequence[Standing]) -> None:
+    """The leaderboard as a table per task, with 95% intervals."""
+    for task in dict.fromkeys(line.task for line in board):
+        lines = [line for line in board if line.task == task]
+        rows = [[line.method, line.level, f"{line.score:.1%}", f"{line.ci_low:.1%} – {line.ci_high:.1%}", _delta(line),
+                 MARKS.get(line.verdict, line.verdict), f"{line.unread:.1%}" if line.unread else "",
+                 f"{line.calls / line.questions:.1f}", f"{line.tokens / line.questions:,.0f}", dollars(line.cost),
+                 seconds(line.seconds / line.questions)] for line in lines]
+        reference = next((line.reference for line in lines if line.reference), "")
+        about = f"{task}: {lines[0].questions} questions" + (f"; differences are to {reference}, the best single member on dev"
+                                                             if reference else "")
+        show_table(["method", "level", "score", "95% interval", "difference", "verdict", "unread", "calls", "tokens", "cost",
+                    "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"])
+
+
+def _delta(line: Standing) -> str:
+    if line.difference is None or line.diff_low is None or line.diff_high is None:
+        return ""
+    return f"{line.difference * 100:+.1f} [{line.diff_low * 100:+.1f}, {line.diff_high * 100:+.1f}]"
+
+
+class Board:
+    """Progress of all runs, kept for a live table."""
+
+    def __init__(self) -> None:
+        self.runs: dict[tuple[str, str], Progress] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Take up the news of one run."""
+        self.runs[progress.task, progress.method] = progress
+
+    def __rich__(self) -> Table:
+        """The runs at work, and how many are finished."""
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("method", "task", "", "done", "per second", "tokens", "cost", "left"):
+            table.add_column(column, justify="left" if column in ("method", "task") else "right", no_wrap=True)
+        done = [p for p in self.runs.values() if p.stage == "done"]
+        for one in [p for p in self.runs.values() if p.stage != "done"][-SHOWN:]:
+            bar = ProgressBar(total=max(1, one.total), completed=one.done, width=20)
+            table.add_row(one.method, one.task, "learning" if one.stage == "fit" else bar, f"{one.done}/{one.total}",
+                          f"{one.rate:.1f}", f"{one.tokens:,}", dollars(one.cost), seconds(one.left))
+        table.add_row(f"{len(done)} finished", "", "", f"{sum(p.done for p in done)}", "",
+                      f"{sum(p.tokens for p in self.runs.values()):,}", "", "", style="dim")
+        return table
+
+
+SHOWN = 12
+"""Runs that the live table shows at a time."""
+
+
+@contextmanager
+def _display() -> Iterator[Board]:
+    """A live table on stderr; silent where stderr is no terminal."""
+    board, console = Board(), err()
+    if not console.is_terminal:
+        yield board
+        return
+    with Live(board, console=console, refresh_per_second=4, transient=True):
+        yield board

@@ -1,0 +1,72 @@
+"""What the command line writes with: answers go to stdout, everything else to stderr. NO_COLOR is honoured by Rich."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 200
+"""Columns of tables that go to a file or a pipe, where COLUMNS says nothing else."""
+
+
+def out() -> Console:
+    """The console of stdout."""
+    return Console(highlight=False, width=_width(sys.stdout), emoji=False)
+
+
+def err() -> Console:
+    """The console of stderr."""
+    return Console(stderr=True, highlight=False, width=_width(sys.stderr), emoji=False)
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+
+
+def say(text: str, style: str = "") -> None:
+    """A line of plain text on stdout, as it is: no markup, no wrapping."""
+    out().print(Text(text, style=style), soft_wrap=True)
+
+
+def whisper(text: str, style: str = "dim") -> None:
+    """A line on stderr."""
+    err().print(Text(text, style=style), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    """A JSON value on stdout, indented."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "",
+               right: Sequence[str] = ()) -> None:
+    """A table on stdout; `right` names the columns of numbers."""
+    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold",
+                         no_wrap=column in right or column == columns[0])
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    out().print(table)
+
+
+def dollars(amount: float | None) -> str:
+    """Money for eyes: `?` where a price is unknown."""
+    return "?" if amount is None else "$0" if amount == 0 else f"${amount:.2g}" if amount < 0.01 else f"${amount:.2f}"
+
+
+def seconds(amount: float | None) -> str:
+    """A duration for eyes."""
+    if amount is None:
+        return "?"
+    if amount < 60:
+        return f"{amount:.1f} s"
+    minutes, rest = divmod(round(amount), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,72 @@
+"""A reply and its parts for eyes and for JSON: who said what, how it was read, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from consilience.cli.console import dollars, seconds
+from consilience.types import Reply
+
+SHOWN = 240
+"""Characters of a text that the tree quotes."""
+
+
+def tree(reply: Reply) -> Tree:
+    """The call tree of a reply."""
+    node = Tree(_line(reply))
+    _grow(node, reply)
+    return node
+
+
+def _grow(node: Tree, reply: Reply) -> None:
+    for part in reply.parts:
+        _grow(node.add(_line(part)), part)
+    for absent in reply.absent:
+        node.add(Text(f"{absent.member} is absent ({absent.reason}): {absent.detail}", style="red"))
+
+
+def _line(reply: Reply) -> Text:
+    line = Text()
+    line.append(reply.model or "?", style="bold")
+    line.append(f"  {reply.asked}" if reply.asked else "", style="cyan")
+    if reply.text is not None:
+        line.append(f"  “{_short(reply.text)}”")
+    if reply.reading is not None and reply.reading != (reply.text or "").strip():
+        line.append(f"  read as {_short(reply.reading)}", style="green")
+    elif reply.unread:
+        line.append("  could not be read", style="yellow")
+    if reply.note:
+        line.append(f"  {_noted(reply.note)}", style="magenta")
+    usage = reply.usage
+    line.append(f"  {usage.prompt_tokens}→{usage.completion_tokens} tokens, {seconds(reply.seconds)}, "
+                f"{dollars(reply.cost)}" + (f", {usage.calls} calls" if reply.parts else ""), style="dim")
+    return line
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= SHOWN else flat[:SHOWN - 1] + "…"
+
+
+def _noted(note: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key} {_short(str(value))}" for key, value in note.items())
+
+
+def as_json(reply: Reply) -> dict[str, Any]:
+    """The same as a JSON value, whole texts included."""
+    usage = reply.usage
+    value = {
+        "model": reply.model, "asked": reply.asked, "text": reply.text, "reading": reply.reading, "unread": reply.unread,
+        "stop": reply.stop, "reasoning": reply.reasoning, "calls": usage.calls, "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens, "cost": reply.cost, "seconds": reply.seconds, "score": reply.score,
+        "note": dict(reply.note), "absent": [{"member": a.member, "reason": a.reason, "detail": a.detail}
+                                             for a in reply.absent],
+        "parts": [as_json(part) for part in reply.parts],
+    }
+    dull = ("", None, {}, [], False)
+    return {k: v for k, v in value.items() if k in ("text", "reading", "cost") or not any(v is d or v == d for d in dull)
+            or (isinstance(v, int | float) and not isinstance(v, bool))}
