@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from consilience.errors import ConfigError, ModelError, TeamError, did_you_mean
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError, did_you_mean
 from consilience.model import Card, Model, P, stream_whole
 from consilience.types import Draws, Event, Example, Reply, Request, Scope, Usage, digest, total_cost
 
@@ -86,7 +87,7 @@ def _load(path: Path, changed: int, size: int) -> Recording:
         text = gzip.decompress(data) if path.suffix == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path} cannot be unpacked: {error}") from None
-    for number, raw in enumerate(text.split(b"\n"), 1):
+    for number, raw in enumerate(io.BytesIO(text), 1):
         if raw.strip():
             _take(recording, raw, number)
     if not recording.models:
@@ -211,7 +212,8 @@ async def record(model: Model, examples: Iterable[Example], path: str | Path, *,
     """Write a model's answers to a `.jsonl` file in the recorded format; returns the number of lines written.
 
     Lines that the file already holds are kept and not asked again (a last line cut by a crash is taken off).
-    Questions that the model cannot answer are left out; if it answers none, the first ModelError is raised.
+    Questions that the model cannot answer are left out; if it answers none, the first
+    error is raised.
     """
     path = Path(path)
     if path.suffix != ".jsonl":
@@ -219,14 +221,14 @@ async def record(model: Model, examples: Iterable[Example], path: str | Path, *,
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _already(path, model.card.name)
     todo = iter([e for e in examples if (e.task, e.id) not in done])
-    failures: list[ModelError] = []
+    failures: list[ModelError | NoAnswerError] = []
     with path.open("a", encoding="utf-8") as file:
         async def work() -> int:
             written = 0
             for example in todo:
                 try:
                     entry = await _entry(model, example, draws)
-                except ModelError as error:
+                except (ModelError, NoAnswerError) as error:
                     failures.append(error)
                     continue
                 file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -1,7 +1,7 @@
 """Members by name: `nursery/arith`, `hf:org/name`, `openai:gpt-4o-mini`, `recorded:file.jsonl.gz#model`, teams.
 
-Every model comes dressed alike: `Budgeted(Stored(Retried(Limited(endpoint))))`, local ones without limits and retries,
-recorded ones as they are. Docs: docs/members.md.
+Models come dressed alike: `Budgeted(Stored(Retried(Limited(endpoint))))`, local ones without limits and retries,
+recorded ones as they are. Without a store they come without the outer two, for whoever has one to put on.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Resolver:
         return [made]
 
     def _dressed(self, made: Model) -> Model:
-        return Budgeted(made if self.store is None else Stored(made, self.store))
+        return made if self.store is None else Budgeted(Stored(made, self.store))
 
     def path(self, text: str) -> Path:
         """A path of the spec, from the folder where the spec stands."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import importlib
+import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,8 +103,9 @@ class Wire:
             return values
         if sampling.greedy:
             values = {k: v for k, v in values.items() if k == "repetition_penalty"}
-        config = {"top_k": 0, **values, "do_sample": not sampling.greedy, "max_new_tokens": sampling.max_tokens}
-        return {"generation_config": _json(config)}
+        config: dict[str, Any] = {"do_sample": not sampling.greedy, "max_new_tokens": sampling.max_tokens}
+        config |= values if sampling.greedy else {"top_k": 0, **values}
+        return {"generation_config": json.dumps(config)}
 
     def _prompt(self, request: Request, out: dict[str, Any], extra: dict[str, Any]) -> None:
         if self.api == "completions":
@@ -134,11 +138,6 @@ class Wire:
 def draw_seed(request: Request, draws: Draws) -> int:
     """Seed of the sampler for one draw: 31 bits of a hash of request seed, stream and index."""
     return int(digest([request.seed, draws.stream, draws.first])[:8], 16) & 0x7FFFFFFF
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    import json
-    return json.dumps(value)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -259,9 +258,6 @@ def _status(name: str, error: Any) -> ModelError:
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds, from either of its forms."""
-    import email.utils
-    import time
-
     milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
         if milliseconds:
@@ -278,7 +274,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
     """Errors of the HTTP library under the client, which it lets through while a stream is read."""
     import openai
 
-    http = importlib.import_module(openai.Timeout.__module__.partition(".")[0])
+    http = importlib.import_module(openai.Timeout.__init__.__module__.partition(".")[0])
     return (http.HTTPError,)
 
 

@@ -1,0 +1,298 @@
+"""Endpoints, against `transformers serve` and against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilience.errors import ConfigError, ModelError, TeamError
+from consilience.model import Continue, Price, powers_of
+from consilience.models.openai import Endpoint
+from consilience.models.wrappers import Limited, Limits
+from consilience.types import Draws, Request, Sampling, Scope
+from tests.models.faults import Answer, chat, delta, error, events, faulty, hang, raw
+
+ASK = Request.of("hello", sampling=Sampling(temperature=1.0, max_tokens=12))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(base URL, model) of `transformers serve` with a tiny random checkpoint."""
+    from tests.models.local.tiny import network, tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = tokenizer()
+    words.save_pretrained(folder)
+    network("llama", len(words), eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id).save_pretrained(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--device", "cpu",
+               "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log,
+                                  env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", server, folder / "log")
+        yield f"http://127.0.0.1:{port}/v1", str(folder)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=1).read()
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"transformers serve did not start: {log.read_text()[-2000:]}")
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work)
+
+
+async def _deltas(model: Any, request: Request, draw: Draws = Draws()) -> tuple[list[str], Any]:
+    got = [event async for event in model.stream(request, draw)]
+    return [e.text for e in got if e.kind == "delta"], got[-1].reply
+
+
+class TestServed:
+    """What a server that nobody here wrote makes of our requests."""
+
+    def test_draws_have_seeds_of_their_own(self, served: tuple[str, str]) -> None:
+        async def work() -> None:
+            model = Limited(Endpoint(served[1], served[0], dialect="transformers", name="tiny", price=Price(1, 2)),
+                            Limits(concurrency=1))
+            first = [await model.generate(ASK, Draws(1, i)) for i in range(3)]
+            again = await model.generate(ASK, Draws(1, 1))
+            other = await model.generate(ASK.having(seed=5), Draws(1, 1))
+            texts = [r.text for [r] in first]
+            assert len(set(texts)) == 3 and again[0].text == texts[1] != other[0].text
+            reply = first[0][0]
+            assert reply.model == "tiny" and reply.usage.completion_tokens == 12 and reply.stop == "length"
+            assert reply.cost == pytest.approx((reply.usage.prompt_tokens + 24) / 1e6) and reply.seconds > 0
+        run(work())
+
+    def test_greedy_and_max_tokens(self, served: tuple[str, str]) -> None:
+        async def work() -> None:
+            model = Endpoint(served[1], served[0], dialect="transformers")
+            greedy = ASK.sampled(temperature=0, max_tokens=5)
+            [a], [b] = await model.generate(greedy), await model.generate(greedy.having(seed=9))
+            assert a.text == b.text and a.usage.completion_tokens == 5
+        run(work())
+
+    @pytest.mark.parametrize("api", ["chat", "completions"])
+    def test_stream_is_the_sum_of_its_deltas(self, served: tuple[str, str], api: str) -> None:
+        model = Endpoint(served[1], served[0], dialect="transformers", api=api)
+        deltas, reply = run(_deltas(model, ASK))
+        assert len(deltas) > 2 and "".join(deltas) == reply.text and reply.usage.completion_tokens == 12
+
+    def test_completions_continue_a_prefix(self, served: tuple[str, str]) -> None:
+        async def work() -> None:
+            model = Endpoint(served[1], served[0], dialect="transformers", api="completions")
+            greedy = ASK.sampled(temperature=0)
+            [whole] = await model.generate(Request.of("helloabc", sampling=greedy.sampling))
+            [rest] = await model.generate(greedy.having(prefix="abc"))
+            assert rest.text == whole.text and model.power(Continue) is not None and "Continue" in model.card.powers
+        run(work())
+
+    def test_wrong_model_is_named(self, served: tuple[str, str]) -> None:
+        with pytest.raises(ModelError, match="no-such-model answered 4") as caught:
+            run(Endpoint("no-such-model", served[0]).generate(ASK))
+        assert not caught.value.transient
+
+
+def failure(answer: Answer, **options: Any) -> ModelError:
+    with faulty(answer) as server, pytest.raises(ModelError) as caught:
+        run(Endpoint("m", server.url, **options).generate(ASK))
+    assert "m " in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(("answer", "reason", "transient", "after"), [
+    (error(429, "slow down", retry_after="7"), "rate-limit", True, 7.0),
+    (error(429, "slow down", retry_after_ms="250"), "rate-limit", True, 0.25),
+    (error(429, "pay first", "insufficient_quota"), "rate-limit", False, None),
+    (error(500, "boom"), "down", True, None),
+    (error(503, "later", retry_after="3"), "down", True, 3.0),
+    (raw(502, "<html><body>Bad Gateway</body></html>", "text/html"), "down", True, None),
+    (error(401, "bad key"), "refused", False, None),
+    (error(404, "no such model"), "refused", False, None),
+    (error(400, "This model's maximum context length is 10 tokens"), "context", False, None),
+    (error(400, "bad field"), "error", False, None),
+    (raw(200, "<html>proxy login</html>", "text/html"), "error", True, None),
+    (raw(200, "{broken"), "error", True, None),
+    (raw(200, "{}"), "error", True, None),
+    (chat(choices=0), "error", True, None),
+    (chat("x", finish="content_filter"), "refused", False, None),
+    (hang(0.0), "down", True, None),
+])
+def test_failures_are_told_apart(answer: Answer, reason: str, transient: bool, after: float | None) -> None:
+    caught = failure(answer)
+    assert (caught.reason, caught.transient, caught.retry_after) == (reason, transient, after)
+
+
+def test_a_server_that_hangs_times_out() -> None:
+    began = time.monotonic()
+    caught = failure(hang(3.0), timeout=0.3)
+    assert caught.reason == "timeout" and caught.transient and time.monotonic() - began < 2.5
+
+
+def test_the_deadline_is_the_shorter_timeout() -> None:
+    with faulty(hang(3.0)) as server:
+        for ahead in (0.3, -1.0):
+            with pytest.raises(ModelError) as caught:
+                run(Endpoint("m", server.url).generate(ASK, scope=Scope(deadline=time.time() + ahead)))
+            assert caught.value.reason == "timeout"
+        assert len(server.bodies) == 1
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(ModelError, match="cannot be reached") as caught:
+        run(Endpoint("m", url).generate(ASK))
+    assert caught.value.reason == "down" and caught.value.transient
+
+
+def test_streams_that_break() -> None:
+    for answer, reason in ((events(delta("a"), broken=True), "down"),
+                           (events(delta("a"), {"error": {"message": "out of memory"}}), "error"),
+                           (events(delta("a"), delta(None, "content_filter")), "refused")):
+        with faulty(answer) as server, pytest.raises(ModelError) as caught:
+            run(_deltas(Endpoint("m", server.url), ASK))
+        assert caught.value.reason == reason
+
+
+def test_reasoning_is_kept_apart() -> None:
+    for answer in (chat("<think>2 and 2\nis 4</think>\n\nFour."), chat("2 and 2\nis 4</think>Four."),
+                   chat("Four.", message={"reasoning_content": "2 and 2\nis 4"}),
+                   chat("Four.", message={"reasoning": "2 and 2\nis 4"})):
+        with faulty(answer) as server:
+            [reply] = run(Endpoint("m", server.url).generate(ASK))
+        assert (reply.reasoning, reply.text) == ("2 and 2\nis 4", "Four.")
+    with faulty(chat("<think>still at it", finish="length")) as server:
+        [reply] = run(Endpoint("m", server.url).generate(ASK))
+    assert (reply.reasoning, reply.text, reply.stop) == ("still at it", "", "length")
+
+
+def test_reasoning_is_kept_out_of_streams() -> None:
+    pieces = ["<th", "ink>so ", "it is</thi", "nk>\n", "\nFo", "ur", "."]
+    for answer in (events(*map(delta, pieces), delta(None, "stop")),
+                   events(delta(None, reasoning_content="so it"), delta(None, reasoning_content=" is"),
+                          delta("Four."), delta("", "stop"))):
+        with faulty(answer) as server:
+            deltas, reply = run(_deltas(Endpoint("m", server.url), ASK))
+        assert "".join(deltas) == reply.text == "Four." and reply.reasoning == "so it is"
+
+
+def test_log_probabilities() -> None:
+    tokens = {"content": [{"token": "fi", "logprob": -0.5, "bytes": None,
+                           "top_logprobs": [{"token": "fi", "logprob": -0.5, "bytes": None},
+                                            {"token": "no", "logprob": -1.5, "bytes": None}]}]}
+    with faulty(chat(logprobs=tokens)) as server:
+        [reply] = run(Endpoint("m", server.url).generate(ASK, scope=Scope(extras=frozenset({"logprobs"}))))
+    assert reply.tokens[0].top == (("fi", -0.5), ("no", -1.5)) and reply.logprob == -0.5
+    assert server.bodies[0]["logprobs"] is True and server.bodies[0]["top_logprobs"] == 5
+
+
+def test_seeded_draws_are_calls_of_their_own_and_unseeded_ones_share_a_call() -> None:
+    with faulty(chat(choices=3)) as server:
+        run(Endpoint("m", server.url).generate(ASK, Draws(3)))
+        assert len({body["seed"] for body in server.bodies}) == 3 and "n" not in server.bodies[0]
+    with faulty(chat(choices=3)) as server:
+        replies = run(Endpoint("m", server.url, without=["seed"], price=Price(1, 1)).generate(ASK, Draws(3)))
+        [body] = server.bodies
+        assert body["n"] == 3 and "seed" not in body
+        assert [r.usage.completion_tokens for r in replies] == [2, 1, 1] and [r.draw for r in replies] == [0, 1, 2]
+        assert sum(r.cost for r in replies) == pytest.approx(14e-6)
+
+
+def test_what_is_sent() -> None:
+    with faulty(chat()) as server:
+        request = ASK.sampled(stop=("\n",), top_k=5, min_p=0.1, repetition_penalty=1.2).having(prefix="So")
+        run(Endpoint("m", server.url, dialect="vllm", body={"guided_regex": "a+"}).generate(request))
+    [body] = server.bodies
+    assert body["messages"] == [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "So"}]
+    expected = {"max_tokens": 12, "temperature": 1.0, "top_p": 1.0, "stop": ["\n"], "top_k": 5, "min_p": 0.1,
+                "repetition_penalty": 1.2, "continue_final_message": True, "add_generation_prompt": False,
+                "guided_regex": "a+"}
+    assert expected.items() <= body.items()
+    with faulty(chat()) as server:
+        run(Endpoint("m", server.url, dialect="openai", without=["temperature", "top_p"]).generate(ASK))
+    assert server.bodies[0]["max_completion_tokens"] == 12 and "temperature" not in server.bodies[0]
+
+
+def test_what_is_not_honoured_is_refused() -> None:
+    with faulty(chat()) as server:
+        plain, chosen = Endpoint("m", server.url), Endpoint("m", server.url, dialect="transformers", without=["top_k"])
+        with pytest.raises(ConfigError, match="does not honour top_k"):
+            run(plain.generate(ASK.sampled(top_k=3)))
+        with pytest.raises(TeamError, match="cannot continue"):
+            run(plain.generate(ASK.having(prefix="a")))
+        with pytest.raises(TeamError, match="no log-probabilities"):
+            run(chosen.generate(ASK, scope=Scope(extras=frozenset({"logprobs"}))))
+        assert not server.bodies
+        run(chosen.generate(ASK.sampled(top_k=3)))
+        assert "top_k" not in json.loads(server.bodies[0]["generation_config"]) or \
+            json.loads(server.bodies[0]["generation_config"])["top_k"] == 0
+        assert powers_of(plain) == frozenset()
+
+
+def test_unknown_cost_is_unknown() -> None:
+    with faulty(chat()) as server:
+        [reply] = run(Endpoint("m", server.url).generate(ASK))
+        assert reply.cost is None
+    with faulty(raw(200, json.dumps({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "\ud800ok"}}]}))) as server:
+        [reply] = run(Endpoint("m", server.url, price=Price(1, 1)).generate(ASK))
+        assert reply.cost is None and reply.text == "?ok"
+
+
+def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        Endpoint("gpt-4o-mini")
+    with pytest.raises(ConfigError, match="MY_KEY"):
+        Endpoint("m", "http://somewhere:8000/v1", key_env="MY_KEY")
+    Endpoint("m", "http://somewhere:8000/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    assert Endpoint("gpt-4o-mini").wire.dialect.name == "openai"
+    assert Endpoint("m", "http://somewhere:8000/v1")._key == "none"
+    with pytest.raises(ConfigError, match="base URL"):
+        Endpoint("m", "somewhere")
+    with pytest.raises(ConfigError, match="Did you mean 'vllm'"):
+        Endpoint("m", "http://localhost/v1", dialect="vlm")
+    with pytest.raises(ConfigError, match="without"):
+        Endpoint("m", "http://localhost/v1", without=["sed"])
+
+
+def test_one_endpoint_serves_several_loops() -> None:
+    with faulty(chat()) as server:
+        model = Endpoint("m", server.url)
+        assert [run(model.generate(ASK))[0].text for _ in range(3)] == ["fine"] * 3
+
+
+def test_fingerprints_tell_settings_apart() -> None:
+    url = "http://localhost:1/v1"
+    options: list[dict[str, Any]] = [{}, {"api": "completions"}, {"without": ["seed"]}, {"body": {"a": 1}}, {"dialect": "vllm"}]
+    marks = [Endpoint("m", url, **o).card.fingerprint for o in options] + [Endpoint("n", url).card.fingerprint]
+    assert len(set(marks)) == len(marks)
+    assert Endpoint("m", url, price=Price(1, 1), name="x").card.fingerprint == marks[0]
