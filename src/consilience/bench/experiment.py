@@ -10,6 +10,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -23,7 +26,10 @@ from consilience.types import Sampling
 DEV = 200
 """Largest number of dev questions used for fitting and choosing, unless the experiment says otherwise."""
 
-_PATHS = ("hf:", "recorded:", "moco:")
+TASK_OPTIONS = ("task", "form", "format", "columns", "dev_share", "name")
+"""Options of a task in an experiment."""
+
+_PATHS = ("recorded:", "")
 _OWN = ("members", "roles", "as")
 
 
@@ -48,7 +54,10 @@ class Entry:
 
 
 Seat = str | Entry
-"""A member of the pool by name, a model spec, or a nested team."""
+"""A member of the pool by name, a model spec (a text, or `{model: spec, option: ...}` as JSON), or a nested team."""
+
+Source = str | Mapping[str, Any]
+"""A task by name, or `{task: name, option: ...}` with the options of `consilience.task`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class Experiment:
 
     name: str
     pool: tuple[Seat, ...]
-    tasks: tuple[str, ...]
+    tasks: tuple[Source, ...]
     methods: tuple[Entry, ...] | None = None
     roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
     controls: bool = True
@@ -77,7 +86,7 @@ class Experiment:
     def resolved(self) -> dict[str, Any]:
         """The experiment as YAML values, everything spelled out."""
         return {
-            "name": self.name, "pool": [_seat_out(s) for s in self.pool], "tasks": list(self.tasks),
+            "name": self.name, "pool": [_seat_out(s) for s in self.pool], "tasks": [t if isinstance(t, str) else dict(t) for t in self.tasks],
             "methods": "all" if self.methods is None else [_entry_out(e) for e in self.methods],
             "roles": {k: [_seat_out(s) for s in v] for k, v in self.roles.items()}, "controls": self.controls,
             "limit": self.limit, "dev": self.dev, "seed": self.seed, "sampling": dict(self.sampling),
@@ -140,11 +149,19 @@ def parse(data: Any, *, folder: Path = Path(), name: str = "experiment") -> Expe
     return Experiment(**{"name": name, **given, "folder": folder})
 
 
-def _words(key: str, value: Any, folder: Path) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(v, str) and v for v in values):
-        raise ConfigError(f"{key}: expected a name or a list of names, got {value!r}")
-    return tuple(_located(v, folder) for v in values)
+def _tasks(key: str, value: Any, folder: Path) -> tuple[Source, ...]:
+    return tuple(_task(key, v, folder) for v in (value if isinstance(value, list) else [value]))
+
+
+def _task(key: str, value: Any, folder: Path) -> Source:
+    if isinstance(value, str) and value:
+        return _located(value, folder)
+    if not isinstance(value, Mapping) or not isinstance(value.get("task"), str):
+        raise ConfigError(f"{key}: expected a task's name, or {{task: name, option: ...}}, got {value!r}")
+    for name in value:
+        if name not in TASK_OPTIONS:
+            raise ConfigError(f"{key}: unknown option {name!r}.{did_you_mean(str(name), TASK_OPTIONS)}")
+    return {**value, "task": _located(value["task"], folder)}
 
 
 def _seats(key: str, value: Any, folder: Path) -> tuple[Seat, ...]:
@@ -154,9 +171,9 @@ def _seats(key: str, value: Any, folder: Path) -> tuple[Seat, ...]:
 
 def _seat(key: str, value: Any, folder: Path) -> Seat:
     if isinstance(value, str) and value:
-        return _saved(value, folder) or _located(value, folder)
+        return _saved(value, folder) or value
     if isinstance(value, Mapping):
-        return _entry(key, value, folder)
+        return json.dumps(dict(value)) if "model" in value or "method" in value else _entry(key, value, folder)
     raise ConfigError(f"{key}: expected a model or a team, got {value!r}")
 
 
@@ -227,12 +244,10 @@ def _own_file(name: str, folder: Path) -> str:
 
 
 def _located(spec: str, folder: Path) -> str:
-    """A spec with its path made absolute where it names something beside the experiment."""
-    prefix = next((p for p in _PATHS if spec.startswith(p)), "")
+    """A task's spec with its path made absolute where it names something beside the experiment."""
+    prefix = next(p for p in _PATHS if spec.startswith(p))
     place, mark, rest = spec[len(prefix):].partition("#")
-    looks = prefix or place.startswith(".") or "/" in place or Path(place).suffix in (".jsonl", ".json", ".csv", ".gz",
-                                                                                  ".parquet")
-    if looks and place and not Path(place).is_absolute() and (folder / place).exists():
+    if place and not Path(place).is_absolute() and (folder / place).exists() and place != "nursery":
         return f"{prefix}{(folder / place).resolve()}{mark}{rest}"
     return spec
 
@@ -279,7 +294,7 @@ def _sampling(key: str, value: Any, folder: Path) -> dict[str, Any]:
     return {name: getattr(checked, name) for name in value}
 
 
-_CHECKS = {"name": _text, "pool": _seats, "tasks": _words, "methods": _methods, "roles": _roles, "controls": _flag,
+_CHECKS = {"name": _text, "pool": _seats, "tasks": _tasks, "methods": _methods, "roles": _roles, "controls": _flag,
            "limit": _whole, "dev": _whole, "seed": _whole, "sampling": _sampling, "form": _form, "window": _whole}
 
 
