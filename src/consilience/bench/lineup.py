@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consilience.bench.experiment import Entry, Seat
+from consilience.bench.experiment import Entry, Experiment, Seat
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Model
+from consilience.models.resolve import Resolver
 from consilience.models.wrappers.metered import Meter, Metered
 from consilience.models.wrappers.stored import Stored
 from consilience.registry import method as registered
+from consilience.saved import load
 from consilience.store import Store
 from consilience.team import Team
 
@@ -25,6 +27,7 @@ class Pool:
 
     members: tuple[Model, ...]
     roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
+    resolver: Resolver = field(default_factory=Resolver)
 
     def seat(self, seat: Seat) -> Model:
         """A member by name or spec, a model from elsewhere, or a nested team."""
@@ -34,7 +37,7 @@ class Pool:
             if seat in (model.card.name, model.card.spec):
                 return model
         try:
-            return _model(seat)
+            return self.resolver.model(seat)
         except ConfigError as error:
             names = {m.card.name for m in self.members}
             raise ConfigError(f"{seat!r} is no member of the pool.{did_you_mean(seat, names)} As a model: {error}") from None
@@ -54,38 +57,23 @@ class Pool:
         return {name: tuple(self.seat(s) for s in seats) for name, seats in named.items()}
 
 
-def make_pool(seats: Sequence[Seat], roles: Mapping[str, tuple[Seat, ...]], own: Sequence[Model] | None) -> Pool:
+def make_pool(experiment: Experiment, own: Sequence[Model] | None) -> Pool:
     """The pool of an experiment; `own` models stand in for what it names. ConfigError when two have one name."""
-    if own is not None:
-        members = list(own)
-    else:
-        members = []
-        for seat in seats:
-            members += [Pool(tuple(members)).team(seat)] if isinstance(seat, Entry) else _pool(seat)
+    resolver = Resolver(folder=experiment.folder)
+    members = list(own or ())
+    for seat in experiment.pool if own is None else ():
+        found = Pool(tuple(members), resolver=resolver)
+        members += [found.team(seat)] if isinstance(seat, Entry) else resolver.pool(seat)
     names = [m.card.name for m in members]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"pool: two members are called {name!r}")
     if not members:
         raise ConfigError("pool: no members")
-    return Pool(tuple(members), roles)
-
-
-def _pool(spec: str) -> list[Model]:
-    from consilience.models.resolve import pool
-
-    return list(pool(spec))
-
-
-def _model(spec: str) -> Model:
-    from consilience.models.resolve import model
-
-    return model(spec)
+    return Pool(tuple(members), experiment.roles, resolver)
 
 
 def _saved(entry: Entry) -> Team:
-    from consilience.saved import load
-
     assert entry.saved is not None
     team = load(entry.saved)
     return Team(team.method, team.members, name=entry.name, standing=team.standing, **team.roles)

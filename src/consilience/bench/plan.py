@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from consilience.bench.experiment import Entry, Experiment
+from consilience.bench.experiment import Entry, Experiment, Source
 from consilience.bench.fits import needs_fit
 from consilience.bench.lineup import Pool, leaves, make_pool
-from consilience.bench.split import Split
+from consilience.bench.split import DevSplit
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TaskError, TeamError
+from consilience.methods.route.best_on_dev import BestOnDev
+from consilience.methods.route.random_member import RandomMember
 from consilience.methods.text.self_consistency import SelfConsistency
+from consilience.method import Method
 from consilience.model import Model, NextTokens, Weights
 from consilience.registry import methods
+from consilience.tasks import Unscored
+from consilience.tasks import task as load_task
 from consilience.team import Team, run_sync
 from consilience.types import Example, Scope, digest
 
@@ -23,8 +29,8 @@ WINDOW = 64
 TRIAL = 24
 """Dev questions on which a recorded pool shows whether it can replay a method."""
 
-BEST, RANDOM, ORACLE, RESAMPLED = "best-on-dev", "random-member", "oracle", "self-consistency-of-best"
-"""Names of the controls that are made from the members' first draws, and of equal-budget self-consistency."""
+BEST, RANDOM, ORACLE, RESAMPLED = BestOnDev.name, RandomMember.name, "oracle", "self-consistency-of-best"
+"""Names of the controls besides the single members."""
 
 
 class Task(Protocol):
@@ -49,8 +55,8 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One line of the leaderboard. `kind` is `member`, `control` or `method`; controls that replay members' first
-    draws have no model of their own. `beside` marks members that are shown for comparison and play in no team."""
+    """One line of the leaderboard. `kind` is `member`, `control` or `method`; the oracle, which knows the references,
+    has no model. `beside` marks members that are shown for comparison and play in no team."""
 
     name: str
     kind: str
@@ -120,9 +126,10 @@ def make_plan(experiment: Experiment, *, pool: Sequence[Model] | None = None,
     `pool` and `tasks` stand in for what the experiment names. A method that is named and cannot be played is an error
     here (TeamError, ConfigError); of `all` methods such are left out, with the reason.
     """
-    lineup, beside = _sides(make_pool(experiment.pool, experiment.roles, pool))
-    questions = tuple(_questions(experiment, task) for task in (tasks if tasks is not None else
-                                                              [_task(spec) for spec in experiment.tasks]))
+    lineup, beside = _sides(make_pool(experiment, pool))
+    loaded = tasks if tasks is not None else [_task(source) for source in experiment.tasks]
+    recorded = all(m.card.recorded for m in lineup.members)
+    questions = tuple(_questions(experiment, task, recorded) for task in loaded)
     left_out: list[LeftOut] = []
     teams = _teams(experiment, lineup, left_out)
     runs = [run for task in questions for run in _runs(experiment, lineup, beside, teams, task, left_out)]
@@ -138,17 +145,18 @@ def _sides(pool: Pool) -> tuple[Pool, tuple[Model, ...]]:
     return (replace(pool, members=playing), beside) if playing else (pool, ())
 
 
-def _task(spec: str) -> Task:
-    from consilience.tasks import task
-
-    found: Task = task(spec)
-    return found
+def _task(source: Source) -> Task:
+    options = {"task": source} if isinstance(source, str) else dict(source)
+    return load_task(options.pop("task"), **options)
 
 
-def _questions(experiment: Experiment, task: Task) -> Questions:
+def _questions(experiment: Experiment, task: Task, recorded: bool) -> Questions:
     test, dev = _chosen(task.test, experiment.limit), _chosen(task.dev, experiment.dev)
     if not test:
         raise TaskError(f"task {task.name}: the test split is empty")
+    unscored = next((e.request.format for e in test if isinstance(e.request.format, Unscored)), None)
+    if unscored is not None and not recorded:
+        raise unscored.refusal()
     ids = [e.id for e in test]
     if len(set(ids)) != len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
@@ -157,11 +165,16 @@ def _questions(experiment: Experiment, task: Task) -> Questions:
 
 
 def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
-    """At most `limit` questions, the same ones each time, a smaller limit within a larger one."""
+    """At most `limit` questions, skills in equal shares: the same ones each time, a smaller limit within a larger one."""
     if limit is None or len(examples) <= limit:
         return list(examples)
     order = sorted(range(len(examples)), key=lambda i: digest(["limit", examples[i].id, examples[i].question]))
-    return [examples[i] for i in sorted(order[:limit])]
+    seen: Counter[str] = Counter()
+    rank = {}
+    for place in order:
+        rank[place] = seen[examples[place].skill]
+        seen[examples[place].skill] += 1
+    return [examples[i] for i in sorted(sorted(order, key=lambda i: rank[i])[:limit])]
 
 
 def _asked(experiment: Experiment, example: Example) -> Example:
@@ -174,6 +187,8 @@ def _teams(experiment: Experiment, pool: Pool, left_out: list[LeftOut]) -> list[
     entries = [Entry(name) for name in methods()] if experiment.methods is None else experiment.methods
     found = []
     for entry in entries:
+        if experiment.controls and entry.method in (BEST, RANDOM) and not entry.members:
+            continue
         try:
             team = pool.team(entry)
             check_extras(team)
@@ -223,13 +238,14 @@ def _runs(experiment: Experiment, pool: Pool, beside: tuple[Model, ...], teams: 
 def _controls(pool: Pool, task: Questions, left_out: list[LeftOut]) -> list[Contestant]:
     if len(pool.members) < 2:
         return []
-    found = [Contestant(RANDOM, "control", "control"), Contestant(ORACLE, "control", "control")]
-    if task.dev:
-        found.insert(0, Contestant(BEST, "control", "control"))
-    else:
+    methods: dict[str, Method] = {BEST: BestOnDev(), RANDOM: RandomMember(),
+                                  RESAMPLED: SelfConsistency(draws=len(pool.members))}
+    if not task.dev:
+        del methods[BEST]
         left_out.append(LeftOut(BEST, "the task has no dev split to choose on", task.name))
-    team = Team(SelfConsistency(draws=len(pool.members)), pool.members, name=RESAMPLED)
-    return [*found, Contestant(RESAMPLED, "control", "control", team)]
+    teams = [Contestant(name, "control", "control", Team(method, pool.members, name=name))
+             for name, method in methods.items()]
+    return [*teams, Contestant(ORACLE, "control", "control")]
 
 
 def _hindrance(contestant: Contestant, task: Questions) -> str | None:
@@ -250,7 +266,7 @@ async def _replayable(team: Team, task: Questions) -> str | None:
     """Play on a few questions with recorded members, which costs nothing: what was not recorded shows itself."""
     try:
         if task.dev and needs_fit(team):
-            dev = Split(task.dev[:TRIAL])
+            dev = DevSplit("trial", task.dev[:TRIAL])
             rows = await dev.replies(team.members)
             if team.method.reads and not any(s.reply and s.reply.text for row in rows for s in row):
                 return "it reads texts, and only scores were recorded"

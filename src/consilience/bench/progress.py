@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Progress:
     """The state of one run (a method or control on a task), sent whenever it changes.
 
-    `stage` is `fit`, `run` or `done`. `rate` is questions per second of wall clock over this invocation, `left` the
+    `stage` is `fit`, `run`, `done` or `left out`. `rate` is questions per second of wall clock over this invocation, `left` the
     seconds that remain at that rate (None before the first answer). `cost` is the recorded cost in US dollars, None
     where a price is unknown.
     """

@@ -13,16 +13,17 @@ from typing import Any
 from consilience.bench.fits import code_digest, content_digest, dump, fit_key, needs_fit, restore
 from consilience.bench.leaderboard import Standing, standings, write_csv
 from consilience.bench.lineup import DECODING, count_inside, leaves, wear, wear_inside
-from consilience.bench.plan import BEST, ORACLE, RANDOM, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
+from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
 from consilience.bench.record import RunRecord, resolved_yaml
 from consilience.bench.results import EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows, write_text
-from consilience.bench.split import Known, Split, score
-from consilience.errors import ConfigError, ConsilienceError, ModelError, NoAnswerError, TeamError
+from consilience.bench.split import DevSplit, Known, as_read
+from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
 from consilience.gather import clock
 from consilience.model import Model
 from consilience.models.wrappers.metered import Meter
 from consilience.store import Store
+from consilience.tasks.score import score
 from consilience.team import Team
 from consilience.types import Draws, Example, Reply, Scope, digest
 
@@ -135,7 +136,7 @@ class _Bench:
     async def _run(self, number: int, planned: PlannedRun) -> None:
         contestant, task = planned.contestant, planned.task
         if contestant.model is None:
-            await self._derive(number, planned)
+            await self._oracle(number, planned)
             return
         model, code = contestant.model, ""
         if isinstance(model, Team):
@@ -183,9 +184,7 @@ class _Bench:
             if not isinstance(fault, (NoAnswerError, ModelError)):
                 raise
             return failed_row(name, task, example, fault, key), None
-        form = example.request.format
-        if reply.reading is None and reply.text is not None and form is not None:
-            reply = reply.having(reading=form.read(reply.text))
+        reply = as_read(reply, example)
         return make_row(name, task, example, reply, await score(example, reply), key), reply
 
     async def _fit(self, team: Team, planned: PlannedRun) -> Team:
@@ -199,7 +198,8 @@ class _Bench:
             _Tally(planned, self.watch, 0).tell("fit")
             meter = Meter()
             bare = wear_inside(team, self.store, self.spending)
-            split = Split(task.dev, self.plan.window, self._extras(team), self.known.setdefault(task.name, {}), meter)
+            split = DevSplit(task.name, task.dev, self.plan.window, self._extras(team),
+                             self.known.setdefault(task.name, {}), meter)
             fitted = await count_inside(bare, meter).fit(split)
             usage = meter.usage
             found = {"team": dump(fitted), "cost": meter.known_cost, "calls": usage.calls,
@@ -209,24 +209,20 @@ class _Bench:
         self.record.fit(task.name, planned.name, found)
         return restore(team, found["team"])
 
-    async def _derive(self, number: int, planned: PlannedRun) -> None:
-        """Controls that replay members' first draws: chosen by dev, by chance, or by hindsight."""
+    async def _oracle(self, number: int, planned: PlannedRun) -> None:
+        """The control that knows the references: per question the best of the members' first draws, at the price of
+        all of them."""
         task, members = planned.task, [c.name for c in self.plan.members]
         table = _member_rows(self.results.folder, task.name, set(members), self.places)
-        chosen, best = {}, await self._best(task.name) if task.dev else ""
-        for example in task.test:
-            rows = [row for name in members if (row := table.get((name, example.id))) is not None]
-            chosen[example.id] = _choice(planned.name, rows, best, self.plan, example)
-        tally = _Tally(planned, self.watch, 0)
-        inputs = {id_: row.key for id_, row in chosen.items()}
-        keys = {e.id: digest([VERSION, planned.name, inputs[e.id], content_digest(e)]) for e in task.test}
+        rows = {e.id: [row for name in members if (row := table.get((name, e.id))) is not None] for e in task.test}
+        keys = {e.id: digest([VERSION, ORACLE, [row.key for row in rows[e.id]]]) for e in task.test}
         todo = self._todo(number, task.test, keys)
-        tally.done = len(task.test) - len(todo)
+        tally = _Tally(planned, self.watch, len(task.test) - len(todo))
         for example in reversed(todo):
-            row = chosen[example.id]
-            out = replace(row, method=planned.name, kind="control", level="control", key=keys[example.id])
-            self.results.write(out, None)
-            tally.count(out)
+            row = replace(_best_row(rows[example.id]), method=planned.name, kind="control", level="control",
+                          key=keys[example.id])
+            self.results.write(row, None)
+            tally.count(row)
         tally.tell("done")
 
     async def _best(self, task: str) -> str:
@@ -234,7 +230,7 @@ class _Bench:
         if task not in self.record.best:
             examples = next(t.dev for t in self.plan.tasks if t.name == task)
             pool = [c.model for c in self.plan.members if c.model is not None]
-            split = Split(examples, self.plan.window, self.plan.extras, self.known.setdefault(task, {}))
+            split = DevSplit(task, examples, self.plan.window, self.plan.extras, self.known.setdefault(task, {}))
             rows = await split.replies([wear(m, self.store, self.spending) for m in pool])
             self.record.rank(task, pool, [sum(s.score for s in row) / max(1, len(row)) for row in rows])
         return self.record.best[task]
@@ -246,18 +242,9 @@ def _member_rows(folder: Path, task: str, members: set[str], places: dict[str, t
             if row.task == task and row.method in members and row.kind == "member" and row.key in places}
 
 
-def _choice(rule: str, rows: Sequence[Row], best: str, plan: Plan, example: Example) -> Row:
-    if not rows:
-        raise ConfigError(f"question {example.id}: no member's answer is there to choose from")
-    if rule == BEST:
-        return next(row for row in rows if row.method == best)
-    if rule == RANDOM:
-        return rows[int(digest(["random member", plan.experiment.seed, example.id]), 16) % len(rows)]
-    if rule != ORACLE:
-        raise ConfigError(f"unknown control {rule!r}")
-    top = max(rows, key=lambda row: row.score)
+def _best_row(rows: Sequence[Row]) -> Row:
     costs = [row.cost for row in rows]
-    return replace(top, calls=sum(r.calls for r in rows), draws=sum(r.draws for r in rows),
+    return replace(max(rows, key=lambda row: row.score), calls=sum(r.calls for r in rows), draws=sum(r.draws for r in rows),
                    prompt_tokens=sum(r.prompt_tokens for r in rows),
                    completion_tokens=sum(r.completion_tokens for r in rows),
                    cost=None if None in costs else sum(c or 0.0 for c in costs),
