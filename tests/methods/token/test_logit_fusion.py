@@ -1,0 +1,111 @@
+"""Logit fusion: the pools of the catalogue, and real tiny models decoding together."""
+
+from __future__ import annotations
+
+import asyncio
+from math import log
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consilience.errors import TeamError
+from consilience.methods.token.logit_fusion import LogitFusion, Pooled
+from consilience.model import Model
+from consilience.reading import Choice
+from consilience.team import Team
+from consilience.types import Request
+from tests.members import Scripted
+from tests.methods.local import models
+
+P, Q = [.9, .1], [.5, .5]
+
+
+def pooled(how: str, *members: list[float], weights: tuple[float, ...] = (.5, .5), tau: float = 1.0) -> list[float]:
+    logits = torch.tensor(members).log()[:, None]
+    scores = Pooled(how, weights, tau).combine(logits)  # type: ignore[arg-type]
+    return scores.softmax(-1)[0].tolist()
+
+
+def test_arithmetic_geometric_and_certain() -> None:
+    assert pooled("probabilities", P, Q) == pytest.approx([.7, .3], abs=1e-6)
+    assert pooled("logits", P, Q) == pytest.approx([.75, .25], abs=1e-6)
+    assert pooled("confidence", P, Q)[0] == pytest.approx(.7364, abs=1e-4)
+    assert pooled("confidence", P, Q, tau=1e-3) == pytest.approx(P, abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["logits", "probabilities", "confidence"])
+def test_weight_zero_is_exactly_the_others(how: str) -> None:
+    assert pooled(how, P, [1.0, 0.0], weights=(1, 0)) == pytest.approx(P, abs=1e-6)
+
+
+@given(st.lists(st.lists(st.floats(-20, 20), min_size=4, max_size=4), min_size=2, max_size=4), st.floats(-50, 50))
+def test_invariants(rows: list[list[float]], shift: float) -> None:
+    logits = torch.tensor(rows)[:, None]
+    equal = (1 / len(rows),) * len(rows)
+    for how in ("logits", "probabilities", "confidence"):
+        scores = Pooled(how, equal, 1.0).combine(logits).softmax(-1)  # type: ignore[arg-type]
+        moved = logits.clone()
+        moved[0] += shift
+        assert torch.allclose(scores, Pooled(how, equal, 1.0).combine(moved).softmax(-1), atol=1e-3)  # type: ignore[arg-type]
+        assert torch.allclose(scores, Pooled(how, equal, 1.0).combine(logits.flip(0)).softmax(-1), atol=1e-4)  # type: ignore[arg-type]
+    assert torch.allclose(Pooled("logits", equal, 1.0).combine(logits).softmax(-1), logits.mean(0).softmax(-1), atol=1e-4)
+    pool = Pooled("probabilities", equal, 1.0).combine(logits).exp()
+    assert pool.sum().item() == pytest.approx(1, abs=1e-4)
+
+    def entropy(p: torch.Tensor) -> float:
+        return float(torch.special.entr(p).sum())
+    assert entropy(pool) >= sum(entropy(row.softmax(-1)) for row in logits) / len(rows) - 1e-3
+
+
+def test_equal_entropies_are_equal_weights() -> None:
+    assert pooled("confidence", [.9, .1], [.1, .9]) == pytest.approx([.5, .5], abs=1e-6)
+    assert log(1) == 0
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
+    return models(tmp_path_factory.mktemp("fusion"), 3)
+
+
+REQUEST = Request.of("Say something.", form="answer").sampled(temperature=0.0, max_tokens=12)
+
+
+def text(team: Team) -> str | None:
+    return asyncio.run(team.generate(REQUEST))[0].text
+
+
+@pytest.mark.parametrize("how", ["logits", "probabilities", "confidence"])
+def test_copies_of_one_model_say_what_it_says(three: list[Model], how: str) -> None:
+    [alone] = asyncio.run(three[0].generate(REQUEST))
+    assert text(Team(LogitFusion(pool=how), [three[0]] * 2)) == alone.text  # type: ignore[arg-type]
+    assert text(Team(LogitFusion(pool=how, weights=(1, 0, 0)), three)) == alone.text  # type: ignore[arg-type]
+
+
+def test_members_decode_together_and_all_are_on_the_bill(three: list[Model]) -> None:
+    [reply] = asyncio.run(Team(LogitFusion(), three).generate(REQUEST))
+    assert reply.text and reply.usage.calls == 3 and len(reply.parts) == 1
+    assert text(Team(LogitFusion(), three)) == reply.text == text(Team(LogitFusion(), three[::-1]))
+
+
+def test_a_prompt_that_does_not_fit_is_an_absence_not_a_crash(three: list[Model]) -> None:
+    from consilience.errors import NoAnswerError
+    with pytest.raises(NoAnswerError):
+        asyncio.run(Team(LogitFusion(), three).generate(Request.of("long " * 2000)))
+
+
+def test_what_cannot_decode_together_is_refused_when_bound(three: list[Model]) -> None:
+    with pytest.raises(TeamError, match="NextTokens"):
+        Team(LogitFusion(), [three[0], Scripted("text", ["A"])])
+    with pytest.raises(TeamError, match="3 weights"):
+        Team(LogitFusion(weights=(1.0,)), three)
+
+
+def test_tau_is_learned_on_dev(three: list[Model]) -> None:
+    from tests.methods.questions import split
+    dev = split([("a", "A"), ("b", "B")])
+    team = Team(LogitFusion(pool="confidence"), three[:2]).fit_sync(dev)
+    assert team.method.found().values["tau"] == 1.0, "nothing is right, so the first is kept"
+    assert Choice(4) == dev[0].request.format
