@@ -130,6 +130,15 @@ def test_learned_files_are_checked(tmp_path: Path) -> None:
         saved.load(folder, resolve)
 
 
+def test_environment_variables_fill_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "/here")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert saved.filled({"a": ["${WHERE}/x", "${NOWHERE:-there}/y", 3], "b": "$WHERE {z}"}) == {
+        "a": ["/here/x", "there/y", 3], "b": "$WHERE {z}"}
+    with pytest.raises(ConfigError, match="NOWHERE is not set"):
+        saved.filled("${NOWHERE}")
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("", "must hold `method:`"),
     ("method: [", "not YAML"),

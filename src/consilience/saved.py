@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -203,11 +205,31 @@ def _pool(folder: Path) -> Resolve:
 
 def _parse(file: Path) -> TeamFile:
     try:
-        return _checked(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
+        return _checked(filled(yaml.safe_load(file.read_text(encoding="utf-8"))), str(file))
     except OSError as error:
         raise ConfigError(f"there is no team in {file}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def filled(value: Any) -> Any:
+    """YAML values with `${NAME}` and `${NAME:-default}` in texts replaced by environment variables, as in a shell."""
+    if isinstance(value, Mapping):
+        return {key: filled(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one) for one in value]
+    return _VARIABLE.sub(_variable, value) if isinstance(value, str) else value
+
+
+def _variable(match: re.Match[str]) -> str:
+    found = os.environ.get(match[1]) or match[2]
+    if found is None:
+        raise ConfigError(f"the environment variable {match[1]} is not set, and there is no default "
+                          f"(${{{match[1]}:-default}})")
+    return found
 
 
 def _checked(raw: Any, what: str) -> TeamFile:

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from consilience.errors import ConfigError, did_you_mean
+from consilience.saved import filled
 from consilience.types import Sampling
 
 DEV = 200
@@ -102,7 +103,7 @@ def load(path: str | Path, *, limit: int | None = None, methods: Sequence[str] |
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = filled(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"the experiment {path} cannot be read: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
