@@ -28,6 +28,7 @@ class Writer:
 
     def __init__(self, path: Path, beat: Operation, every: float) -> None:
         self._path, self._beat, self._every = path, beat, every
+        self._connection = connect(path)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="consilience-store", daemon=True)
@@ -54,7 +55,6 @@ class Writer:
             self._thread.join()
 
     def _work(self) -> None:
-        connection = connect(self._path)
         beaten, running = 0.0, True
         while running:
             items = self._next_batch()
@@ -65,8 +65,8 @@ class Writer:
                 batch.append((self._beat, None))
                 beaten = time.monotonic()
             if batch:
-                _deliver(batch, self._commit(connection, batch))
-        connection.close()
+                _deliver(batch, self._commit(batch))
+        self._connection.close()
 
     def _next_batch(self) -> list[_Item | None]:
         try:
@@ -78,19 +78,26 @@ class Writer:
             items.append(self._queue.get())
         return items
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Item]) -> list[Any]:
+    def _commit(self, batch: list[_Item]) -> list[Any]:
         """Results or errors, one per operation. If the batch fails, each operation is tried by itself."""
+        connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = [operation(connection) for operation, _ in batch]
             connection.execute("COMMIT")
             return results
-        except (sqlite3.Error, StoreError, UnicodeError) as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: every waiter must hear of it
+            self._roll_back()
             if len(batch) > 1:
-                return [self._commit(connection, [item])[0] for item in batch]
-            return [error if isinstance(error, StoreError) else explain(error, self._path)]
+                return [self._commit([item])[0] for item in batch]
+            return [explain(error, self._path) if isinstance(error, sqlite3.Error) else error]
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:  # the file is gone or unreadable; the next operation will say so
+            return
 
 
 def _deliver(batch: list[_Item], results: list[Any]) -> None:

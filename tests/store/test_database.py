@@ -1,0 +1,98 @@
+"""Opening files that are stores, and files that are not."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from consilience.errors import StoreError
+from consilience.store import Store
+
+
+def test_a_new_store_makes_its_folder(tmp_path: Path) -> None:
+    with Store(tmp_path / "deep" / "down" / "store.db") as store:
+        assert store.count() == 0
+        store.check()
+
+
+def test_opened_twice_and_again(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db"), Store(tmp_path / "a.db") as second:
+        assert second.count() == 0
+    with Store(tmp_path / "a.db") as again:
+        assert again.count() == 0
+
+
+def refused(path: Path, words: str) -> None:
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=words) as caught:
+        Store(path)
+    assert str(path) in str(caught.value) and path.read_bytes() == before
+
+
+def test_a_text_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("dear diary " * 500)
+    refused(tmp_path / "notes.txt", "not a store")
+
+
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "other.db")
+    other.execute("CREATE TABLE draws (x)")
+    other.commit()
+    other.close()
+    refused(tmp_path / "other.db", "another program")
+
+
+def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    Store(tmp_path / "new.db").close()
+    newer = sqlite3.connect(tmp_path / "new.db")
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    refused(tmp_path / "new.db", "newer version")
+
+
+def test_a_damaged_store_says_so_and_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hurt.db"
+    with Store(path) as store:
+        pass
+    data = bytearray(path.read_bytes())
+    data[100:] = os.urandom(len(data) - 100)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"):
+        store = Store(path)
+        try:
+            store.draws(["x"])
+        finally:
+            store.close()
+    assert path.stat().st_size == len(data)
+
+
+def test_check_finds_damage_that_opening_does_not(tmp_path: Path) -> None:
+    import asyncio
+
+    from consilience.types import Reply
+
+    path = tmp_path / "hurt.db"
+
+    async def fill(store: Store) -> None:
+        await store.keep([(f"k{i}", Reply("text " * 50)) for i in range(500)])
+
+    with Store(path) as store:
+        asyncio.run(fill(store))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2:len(data) // 2 + 9000] = bytes(9000)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"), Store(path) as store:
+        store.check()
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=str(tmp_path)):
+        Store(tmp_path)
+
+
+def test_a_place_where_nothing_can_be_written_is_refused() -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store("/proc/nowhere/a.db")
