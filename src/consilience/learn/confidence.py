@@ -51,7 +51,13 @@ def _unread(request: Request, reply: Reply) -> bool:
 
 
 async def consensus(request: Request, replies: Sequence[Reply]) -> tuple[int, float]:
-    """Index of the first reply of the largest class of equal readings, and its share of all; (0, 0) without any."""
+    """Index of the first reply of the largest class of equal readings, and its share of all; (0, 0) without any.
+
+    A single reply of a team is as sure as the share of the team's own parts that say the same (agreement-based cascading,
+    arXiv 2407.02348).
+    """
+    if len(replies) == 1 and replies[0].parts:
+        return 0, await _backing(request, replies[0])
     read = [r if r.reading is not None or not r.text or request.format is None
             else r.having(reading=request.format.read(r.text)) for r in replies]
     groups = await classes(request, read)
@@ -59,6 +65,11 @@ async def consensus(request: Request, replies: Sequence[Reply]) -> tuple[int, fl
         return 0, 0.0
     most = max(groups, key=lambda g: len(g.replies))
     return next(i for i, r in enumerate(read) if r is most.replies[0]), len(most.replies) / len(replies)
+
+
+async def _backing(request: Request, reply: Reply) -> float:
+    said = next((group.replies for group in await classes(request, [reply, *reply.parts]) if group.replies[0] is reply), ())
+    return max(0, len(said) - 1) / len(reply.parts)
 
 
 def quantile(values: Sequence[float], q: float) -> float:

@@ -10,6 +10,7 @@ import pytest
 from consilience.errors import TeamError
 from consilience.learn.confidence import best_threshold, certainty, learn_thresholds, quantile
 from consilience.methods.route.cascade import Cascade
+from consilience.methods.text.majority_vote import MajorityVote
 from consilience.model import Price
 from consilience.reading import Choice
 from consilience.team import Team
@@ -110,3 +111,17 @@ def test_failures_pass_on_and_a_failing_last_rung_leaves_the_surest() -> None:
 def test_alone() -> None:
     team = Team(Cascade(), [knowing("a", {}, CHEAP)]).fit_sync(DEV)
     assert asyncio.run(team.generate(QUESTION))[0].reading == "B"
+
+
+def test_a_rung_that_is_a_team_is_as_sure_as_its_members_agree() -> None:
+    def vote(*answers: str) -> Team:
+        return Team(MajorityVote(), [Scripted(f"m{i}", [a]) for i, a in enumerate(answers)], name="vote")
+
+    async def asked(*answers: str) -> str | None:
+        method = Cascade(confidence="agreement", draws=1, order="given").with_learned({"thresholds": {"0": 1.0}})
+        [reply] = await Team(method, [vote(*answers), Scripted("big", ["C"])]).generate(
+            Request.of("Which?", form="answer", format=Choice(3)))
+        return reply.reading
+
+    assert asyncio.run(asked("A", "A", "A")) == "A"
+    assert asyncio.run(asked("A", "A", "B")) == "C", "two of three are not sure enough"
