@@ -17,6 +17,9 @@ BEAT_SECONDS = 2.0
 SILENT_SECONDS = 60.0
 """An owner that was silent for so long is taken for dead, whatever its process number says."""
 
+FORGOTTEN_SECONDS = 86_400.0
+"""Owners that were silent for so long are forgotten; their leases are free."""
+
 STORED, MINE, BUSY = "stored", "mine", "busy"
 
 
@@ -60,6 +63,7 @@ class Owner:
         """Say that this owner is alive."""
         connection.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET beat = excluded.beat",
                            (self.name, self.host, self.pid, _born(self.pid) or "", time.time()))
+        connection.execute("DELETE FROM owners WHERE beat < ?", (time.time() - FORGOTTEN_SECONDS,))
 
     def leave(self, connection: sqlite3.Connection) -> None:
         """Give back everything, at the end."""
@@ -78,7 +82,7 @@ class Owner:
         holder = connection.execute(
             "SELECT o.owner, o.host, o.pid, o.born, o.beat FROM leases l LEFT JOIN owners o ON o.owner = l.owner "
             "WHERE l.id = ?", (one,)).fetchone()
-        if self._alive(*holder):
+        if holder[0] == self.name or self._alive(*holder):
             return BUSY
         connection.execute("UPDATE leases SET owner = ? WHERE id = ?", (self.name, one))
         return MINE

@@ -29,6 +29,9 @@ class Writer:
     def __init__(self, path: Path, beat: Operation, every: float) -> None:
         self._path, self._beat, self._every = path, beat, every
         self._connection = connect(path)
+        [failed] = self._commit([(beat, None)])
+        if failed is not None:
+            raise failed
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="consilience-store", daemon=True)
@@ -55,7 +58,7 @@ class Writer:
             self._thread.join()
 
     def _work(self) -> None:
-        beaten, running = 0.0, True
+        beaten, running = time.monotonic(), True
         while running:
             items = self._next_batch()
             if None in items:
