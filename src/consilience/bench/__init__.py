@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from consilience.bench.experiment import Entry, Experiment, load, parse
 from consilience.bench.plan import LeftOut, Plan, make_plan
+from consilience.bench.price import Estimate, Range, price
 from consilience.bench.progress import Progress
 from consilience.bench.report import report
 from consilience.bench.runner import Outcome, run
 
-__all__ = ["Entry", "Experiment", "LeftOut", "Outcome", "Plan", "Progress", "load", "make_plan",
-           "parse", "report", "run"]
+__all__ = ["Entry", "Estimate", "Experiment", "LeftOut", "Outcome", "Plan", "Progress", "Range", "load", "make_plan",
+           "parse", "price", "report", "run"]

@@ -86,21 +86,22 @@ def wear(model: Model, store: Store, meter: Meter) -> Model:
     """
     if not isinstance(model, Team):
         return model if model.card.recorded else Stored(Metered(model, meter), store)
-    team = _over(model, lambda m: wear(m, store, meter))
+    team = over(model, lambda m: wear(m, store, meter))
     return Stored(team, store) if model.method.level in DECODING else team
 
 
 def wear_inside(team: Team, store: Store, meter: Meter) -> Team:
     """`wear`, with the team itself left bare, so that it can be fitted."""
-    return _over(team, lambda m: wear_inside(m, store, meter) if isinstance(m, Team) else wear(m, store, meter))
+    return over(team, lambda m: wear_inside(m, store, meter) if isinstance(m, Team) else wear(m, store, meter))
 
 
 def count_inside(team: Team, meter: Meter) -> Team:
     """A team whose members' recorded bills are counted, whoever paid them first."""
-    return _over(team, lambda m: count_inside(m, meter) if isinstance(m, Team) else Metered(m, meter))
+    return over(team, lambda m: count_inside(m, meter) if isinstance(m, Team) else Metered(m, meter))
 
 
-def _over(team: Team, change: Callable[[Model], Model]) -> Team:
+def over(team: Team, change: Callable[[Model], Model]) -> Team:
+    """A team with every member and role model changed."""
     roles = {k: tuple(change(m) for m in v) for k, v in team.roles.items()}
     return Team(team.method, [change(m) for m in team.members], name=team.name,
                 standing=team.standing, **roles)
