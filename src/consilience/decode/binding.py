@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from consilience.decode import attention
+from consilience.decode.lean import Lean
 from consilience.decode.slots import Slots
 from consilience.errors import ModelError
 from consilience.types import digest
@@ -21,8 +23,21 @@ TOLERANCE_HALF = 0.06
 """The same in 16-bit formats."""
 
 
-def bind(model: PreTrainedModel) -> int | None:
-    """Make a causal model ready for slots and test it; returns the longest row it takes (None: no limit known).
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A model that passed the test. `limit` is the longest row (None: no limit known), `lean` its short forward."""
+
+    model: PreTrainedModel
+    limit: int | None
+    lean: Lean | None = None
+
+    def slots(self) -> Slots:
+        """An empty cache."""
+        return Slots(self.model, self.limit, self.lean)
+
+
+def bind(model: PreTrainedModel) -> Bound:
+    """Make a causal model ready for slots and test it.
 
     Raises ModelError with the family, the difference found and the tolerance when the family does not work.
     """
@@ -38,11 +53,21 @@ def bind(model: PreTrainedModel) -> int | None:
         model.set_attn_implementation(name)
         worst = _difference(model)
         if isinstance(worst, float) and worst <= tolerance(model.dtype):
-            return longest_row(config)
+            return _leanest(Bound(model, longest_row(config)))
     found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
     raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
                      f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). Serve it with an OpenAI-compatible "
                      "server and use it as an endpoint.", reason="refused")
+
+
+def _leanest(bound: Bound) -> Bound:
+    """With the short forward, where there is one and it agrees."""
+    lean = Lean.of(bound.model, bound.limit)
+    if lean is None:
+        return bound
+    worst = _difference(bound.model, lean)
+    agrees = isinstance(worst, float) and worst <= tolerance(bound.model.dtype)
+    return Bound(bound.model, bound.limit, lean) if agrees else bound
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -73,13 +98,13 @@ def _small_window(config: Any) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _difference(model: PreTrainedModel) -> float | str:
+def _difference(model: PreTrainedModel, lean: Lean | None = None) -> float | str:
     """Largest difference between slots and a plain forward over four rows, a ragged push, a rollback and a fork, per
     unit of the largest logit; or what the library said when it refused."""
     config = model.config.get_text_config()
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, config.vocab_size, (5, 24), generator=generator).tolist()
-    slots = Slots(model)
+    slots = Slots(model, None, lean)
     worst = scale = 0.0
     try:
         with _small_window(config):

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from consilience.decode.lean import Lean
 from consilience.errors import ModelError
 
 LANES = 4
@@ -46,9 +47,9 @@ class Slots(Cache):
     It is given to the model's own forward as its cache; `push` sets the rows and columns that the layers then write.
     """
 
-    def __init__(self, model: PreTrainedModel, limit: int | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, limit: int | None = None, lean: Lean | None = None) -> None:
         super().__init__(layers=[DynamicLayer()])
-        self.model = model
+        self.model, self.lean = model, lean
         self.device, self.dtype = model.device, model.dtype
         self.length: list[int] = []
         self.limit = limit
@@ -71,19 +72,23 @@ class Slots(Cache):
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any,
                **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Called by each layer of the model: write each row's own columns, and read the view of the rows at work."""
-        keys = self._hold(self._keys, layer_idx, key_states)
-        values = self._hold(self._values, layer_idx, value_states)
+        return self.write(layer_idx, key_states.transpose(1, 2), value_states.transpose(1, 2))
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [rows, tokens, heads, size] into the columns of this push; the views to attend over."""
+        keys = self._hold(self._keys, layer, key.shape[2], key.shape[3])
+        values = self._hold(self._values, layer, value.shape[2], value.shape[3])
         rows, columns, lo, hi, width = self._at
-        keys[rows, :, columns] = key_states.transpose(1, 2)
-        values[rows, :, columns] = value_states.transpose(1, 2)
+        keys[rows, :, columns] = key
+        values[rows, :, columns] = value
         return keys[lo:hi, :, :width], values[lo:hi, :, :width]
 
-    def _hold(self, held: dict[int, Tensor], layer: int, states: Tensor) -> Tensor:
+    def _hold(self, held: dict[int, Tensor], layer: int, heads: int, size: int) -> Tensor:
         """The layer's tensor, grown to the capacity in force. New columns are zeros: NaN behind a mask would leak."""
         old = held.get(layer)
         if old is not None and old.shape[0] >= self._rows and old.shape[2] >= self._columns:
             return old
-        new = states.new_zeros(self._rows, states.shape[1], self._columns, states.shape[3])
+        new = torch.zeros(self._rows, heads, self._columns, size, dtype=self.dtype, device=self.device)
         if old is not None:
             new[:old.shape[0], :, :old.shape[2]] = old
         held[layer] = new
@@ -122,13 +127,12 @@ class Slots(Cache):
     def _forward(self, ids: Tensor, position: Tensor, width: int, last: list[int], every: bool) -> Tensor:
         if self.limit is not None:
             position = position.clamp_max(self.limit - 1)
-        if every or ids.shape[1] == 1:
-            keep: int | Tensor = 0
-        else:
-            keep = torch.tensor(last, device=self.device)[:, None]
-        out = self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True,
-                         attention_mask=self._masks.of(self._at[1], width, self.dtype), logits_to_keep=keep)
-        return out.logits
+        keep = None if every or ids.shape[1] == 1 else torch.tensor(last, device=self.device)[:, None]
+        mask = self._masks.of(self._at[1], width, self.dtype)
+        if self.lean is not None:
+            return self.lean(self, ids, position, mask, keep)
+        return self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True,
+                          attention_mask=mask, logits_to_keep=0 if keep is None else keep).logits
 
     def _refuse_overflow(self, start: Sequence[int], counts: Sequence[int]) -> None:
         if self.limit is not None:
@@ -153,7 +157,7 @@ class Slots(Cache):
         self.reserve(len(self.length) + len(into), size)
         for held in (self._keys, self._values):
             for layer in held:
-                tensor = self._hold(held, layer, held[layer])
+                tensor = self._hold(held, layer, held[layer].shape[1], held[layer].shape[3])
                 tensor[into[0]:into[-1] + 1, :, :size] = tensor[row, :, :size]
         self.length += [size] * len(into)
 

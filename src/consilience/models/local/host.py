@@ -374,8 +374,7 @@ class LocalHost:
 
     def _decode(self, work: Work, loaded: Sequence[Loaded]) -> None:
         from consilience.decode.engine import Engine, Row
-        from consilience.decode.slots import Slots
-        engine = Engine([Slots(one.model, one.limit) for one in loaded], work.combiner, work.vocabulary,
+        engine = Engine([one.bound.slots() for one in loaded if one.bound is not None], work.combiner, work.vocabulary,
                         lanes=self.lanes, room=self.cache)
         items: dict[Row, _Item] = {}
 

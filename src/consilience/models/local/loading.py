@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from consilience.decode.binding import bind
+from consilience.decode.binding import Bound, bind, longest_row
 from consilience.errors import ModelError
 from consilience.models.local.chat import tokenizer_of
 from consilience.models.local.checkpoint import Checkpoint
@@ -23,10 +23,16 @@ from consilience.models.local.checkpoint import Checkpoint
 
 @dataclass(slots=True, eq=False)
 class Loaded:
-    """A model in memory. `limit` is the longest row that it takes, None where no limit is known."""
+    """A model in memory."""
 
     model: PreTrainedModel
-    limit: int | None
+    bound: Bound | None = None
+    """None for verifiers, which do not decode."""
+
+    @property
+    def limit(self) -> int | None:
+        """The longest row."""
+        return longest_row(self.model.config.get_text_config())
 
 
 @contextmanager
@@ -48,10 +54,10 @@ def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> Lo
     try:
         with _quietly():
             model = read(checkpoint, dtype).to(device).eval()
-            limit = None if checkpoint.verifier else bind(model)
+            bound = None if checkpoint.verifier else bind(model)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(f"{checkpoint.path} cannot be loaded: {error}") from error
-    return Loaded(model, limit)
+    return Loaded(model, bound)
 
 
 def read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
