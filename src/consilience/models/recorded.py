@@ -110,11 +110,13 @@ def _line(entry: Mapping[str, Any]) -> Line:
     single = "responses" not in entry and "answers" not in entry
     texts = [entry.get("response")] if single else list(entry.get("responses") or [])
     answers = [entry.get("answer")] if single else list(entry.get("answers") or [])
+    if answers and len(texts) != len(answers):
+        texts = []      # which text gave which answer was not recorded: the answers are the draws
     n = max(len(texts), len(answers))
     texts += [None] * (n - len(texts))
     answers = [None if a is None else str(a) for a in answers] + [None] * (n - len(answers))
-    whole = [entry.get("score")] if n == 1 else [None] * n
-    scores = list(entry.get("sample_scores") or whole)
+    scores = list(entry["sample_scores"]) if "sample_scores" in entry else [entry.get("score")]
+    scores = scores if len(scores) == n else [None] * n
     note = {key: entry[key] for key in _NOTED if key in entry}
     usage = Usage(1, int(entry.get("prompt_tokens", 0)), int(entry.get("completion_tokens", 0)))
     return Line(tuple(texts), tuple(answers), tuple(scores), entry.get("cost_usd"),
