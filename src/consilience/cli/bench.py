@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from consilience.cli.console import dollars, err, say, say_json, seconds, show_t
 from consilience.errors import ConfigError
 
 if TYPE_CHECKING:
-    from consilience.bench import LeftOut, Plan, Progress
+    from consilience.bench import LeftOut, Plan, Progress, Range
     from consilience.bench.leaderboard import Standing
 
 
@@ -49,7 +49,7 @@ def bench(
     folder = out or Path("runs") / loaded.name
     plan = make_plan(loaded)
     if dry_run:
-        _price(plan, json)
+        _price(plan, store or folder / "store.sqlite", json)
         return
     with _display() as watch:
         outcome = asyncio.run(run(plan, folder, store=store, progress=watch, retry_failed=retry_failed))
@@ -79,15 +79,27 @@ def report(
     say(str(write(folders)))
 
 
-def _price(plan: Plan, json: bool) -> None:
+def _price(plan: Plan, store: Path | None, json: bool) -> None:
+    """What the experiment would take: a range for each run, the dev drafts, and the total with shared draws once."""
     from consilience.bench import price
 
-    estimates = asyncio.run(price(plan))
+    estimates = asyncio.run(price(plan, store))
     if json:
         say_json([asdict(one) for one in estimates])
         return
     _tell_left_out(plan.left_out)
-    raise ConfigError("TODO")
+    show_table(["run", "task", "questions", "calls", "tokens", "cost", "seconds", "at most", "note"],
+               [[one.method, one.task, one.questions or "", _range(one.calls), _range(one.tokens),
+                 _range(one.cost, dollars) if one.cost is not None else "?", _range(one.seconds, seconds),
+                 f"{one.formula_calls:,.0f}" if one.formula_calls is not None else "", one.note] for one in estimates],
+               right=["questions", "calls", "tokens", "cost", "seconds", "at most"])
+    say("\nRehearsed, no model was asked: from all members agreeing to all disagreeing. Draws that runs share count once in "
+        "the total.", style="dim")
+
+
+def _range(found: Range, show: Callable[[float], str] = lambda n: f"{n:,.0f}") -> str:
+    low, high = sorted((found.low, found.high))
+    return show(low) if show(low) == show(high) else f"{show(low)} – {show(high)}"
 
 
 def _tell_left_out(left_out: Sequence[LeftOut]) -> None:

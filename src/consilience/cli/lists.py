@@ -214,15 +214,12 @@ def look_up(name: str) -> list[Model]:
     """The models of a spec; a bare name may be one of the embedded pool."""
     from consilience import pool as resolve
 
-    try:
+    if ":" in name or "/" in name or name == "nursery" or Path(name).exists():
         return list(resolve(name))
-    except ConfigError:
-        members: Mapping[str, Model] = {m.card.name: m for m in resolve("nursery")}
-        if ":" in name or "/" in name or Path(name).exists():
-            raise
-        if name not in members:
-            raise ConfigError(f"unknown pool or model {name!r}.{did_you_mean(name, [*members, 'nursery'])}") from None
-        return [members[name]]
+    members: Mapping[str, Model] = {m.card.name: m for m in resolve("nursery")}
+    if name not in members:
+        raise ConfigError(f"unknown pool or model {name!r}.{did_you_mean(name, [*members, 'nursery'])}")
+    return [members[name]]
 
 
 def card(model: Model) -> dict[str, Any]:

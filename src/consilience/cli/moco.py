@@ -35,14 +35,15 @@ def _same(value: Any) -> Any:
 class Ours:
     """What a method of MoCo is called here.
 
-    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model to our
-    role; `always` are options that make ours behave like theirs; `note` tells where the two differ.
+    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model to our role; `always` are options that make ours behave like theirs; `implied` are values that ours has anyway; `note` tells
+    where the two differ.
     """
 
     method: str
     options: Mapping[str, tuple[str, Change]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     always: Mapping[str, Any] = field(default_factory=dict)
+    implied: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
 
@@ -57,19 +58,19 @@ def _structure(value: Any) -> str:
 BOOK: Mapping[str, Ours] = {
     "api_prompt_routing": Ours("prompt-routing", {"model_descriptions": ("descriptions", _same)}),
     "api_cascade": Ours("cascade", note="MoCo takes each threshold as a quantile of confidence on dev; ours is fitted on dev"),
-    "api_trained_router": Ours("knn-router", roles={}, note="MoCo fine-tunes a language model as router; ours looks at the "
+    "api_trained_router": Ours("knn-router", note="MoCo fine-tunes a language model as router; ours looks at the "
                                                             "nearest dev questions"),
     "text_multiagent_refine": Ours("multiagent-refine", {"round": ("rounds", int)}, always={"early_stop": False}),
     "text_moa": Ours("mixture-of-agents", {"round": ("layers", _layers)}, always={"layers": 2}),
     "text_llm_blender": Ours("llm-blender", {"top_k": ("top", int), "ranker_max_response_length": ("judge_tokens", int)},
                              {"ranker_model_name": "judge", "fuser_model_name": "fuser"},
                              note="the ranker and fuser are not trained here"),
-    "text_majority_vote": Ours("majority-vote", note="ties go to the member that is better on dev, not to chance"),
+    "text_majority_vote": Ours("majority-vote", implied={"tie": "dev-based"}, note="ties go to the member that is better on dev, not to chance"),
     "text_structure": Ours("structured-interaction", {"structure_type": ("structure", _structure),
                                                       "num_rounds": ("rounds", int), "structure_matrix": ("matrix", _same)},
                            always={"early_stop": False}, note="what MoCo calls a star is a wheel (its leaves form a ring)"),
     "logit_logit_fusion": Ours("logit-fusion"),
-    "logit_logit_contrastive": Ours("contrast", {"k": ("k", int)}),
+    "logit_logit_contrastive": Ours("contrast", always={"alpha": 0.2, "nucleus": 1.0}, implied={"k": 1}),
     "weight_greedy_soup": Ours("greedy-soup"),
     "single_model": Ours("", note="every experiment shows each single member"),
 }
@@ -150,7 +151,7 @@ def convert(config: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[st
             options[option] = change(value)
         elif key in ours.roles:
             roles[ours.roles[key]] = _member(value)
-        elif key not in MACHINE:
+        elif key not in MACHINE and (key, value) not in ours.implied.items():
             notes.append(f"{config['method']}: hyperparameter {key} = {value!r} has no counterpart and was left out")
     told = options | ({"roles": roles} if roles else {})
     entry = ([{ours.method: told}] if told else [ours.method]) if ours.method else []

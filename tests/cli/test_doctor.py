@@ -1,0 +1,41 @@
+"""The doctor looks at what is there, and says what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from consilience.cli.doctor import EXTRAS
+from consilience.store import Store
+from tests.cli.scene import call
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def test_all_areas_are_looked_at() -> None:
+    findings = {f["area"]: f for f in json.loads(call("doctor", "--json").stdout)}
+    assert {"python", "consilience", "devices", "machine", "disk", "store", "nursery", "endpoint"} <= set(findings)
+    assert {f"[{extra}]" for extra in EXTRAS} <= set(findings)
+    assert findings["python"]["state"] == "ok" and findings["endpoint"]["state"] == "missing"
+    assert all(f["todo"] for f in findings.values() if f["state"] != "ok")
+
+
+def test_a_damaged_store_is_broken_and_exits_1(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.db", tmp_path / "bad.db"
+    Store(good).close()
+    bad.write_bytes(b"this is no database" * 100)
+    assert "0 draws" in call("doctor", "--store", good).stdout
+    result = call("doctor", "--store", bad)
+    assert result.exit_code == 1 and "broken" in result.stdout and "--store" in result.stdout
+
+
+def test_an_endpoint_that_is_down_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    result = call("doctor")
+    assert result.exit_code == 1 and "http://127.0.0.1:9/v1" in result.stdout and "OPENAI_API_KEY" in result.stdout

@@ -1,0 +1,72 @@
+"""What there is: methods, tasks, pools, for eyes and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from consilience.registry import methods
+from tests.cli.scene import call, recording
+
+
+def test_every_method_is_listed_with_its_facts() -> None:
+    shown = call("methods").stdout
+    assert [name for name in methods() if name not in shown] == []
+    told = {m["name"]: m for m in json.loads(call("methods", "--json").stdout)}
+    vote = told["majority-vote"]
+    assert vote["level"] == "text" and vote["cost"] == "N*draws" and vote["compares"]
+    assert [o["name"] for o in vote["options"]] == ["draws", "weights"] and all(o["doc"] for o in vote["options"])
+
+
+def test_a_level_and_the_markdown_table() -> None:
+    routes = call("methods", "--level", "route", "--markdown").stdout.splitlines()
+    assert routes[0].startswith("| method |") and len(routes) == 2 + sum(m.level == "route" for m in methods().values())
+
+
+def test_every_method_has_a_page() -> None:
+    for name, cls in methods().items():
+        result = call("methods", name)
+        assert result.exit_code == 0 and (not cls.paper or cls.paper[:30] in result.stdout), result.output
+
+
+def test_an_unknown_method_has_a_hint() -> None:
+    result = call("methods", "cascad")
+    assert result.exit_code == 2 and "Did you mean 'cascade'" in result.stderr
+
+
+def test_a_method_of_ones_own_has_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text('''
+from dataclasses import dataclass
+from consilience.method import Level, Method
+
+@dataclass(frozen=True)
+class First(Method):
+    """Ask the first."""
+    level = Level.ROUTE
+    courage: int = 3
+    """How much."""
+    async def run(self, request, members):
+        return await members[0].ask(request)
+''')
+    result = call("methods", f"{path}:First")
+    assert result.exit_code == 0 and "Ask the first." in result.stdout and "courage" in result.stdout
+
+
+def test_tasks(tmp_path: Path) -> None:
+    rows = json.loads(call("tasks", "--json").stdout)
+    assert {"nursery", "nursery/arith"} <= {row["task"] for row in rows} and all(row["test"] for row in rows)
+    shown = json.loads(call("tasks", f"recorded:{recording(tmp_path)}", "--json").stdout)
+    assert shown["answer formats"] == ["number/1"] and shown["dev"] + shown["test"] == 40
+    wrong = call("tasks", "nursery/arit")
+    assert wrong.exit_code == 2 and "nursery/arith" in wrong.stderr
+
+
+def test_pools(tmp_path: Path) -> None:
+    path = recording(tmp_path)
+    cards = json.loads(call("pool", f"recorded:{path}", "--json").stdout)
+    assert [c["name"] for c in cards] == ["ann", "bob", "cid"] and cards[0]["spec"] == f"recorded:{path}#ann"
+    one = call("pool", f"recorded:{path}#bob").stdout
+    assert "name: bob" in one and "fingerprint: " in one
+    wrong = call("pool", f"recorded:{path}#bop")
+    assert wrong.exit_code == 2 and "Did you mean 'bob'" in wrong.stderr

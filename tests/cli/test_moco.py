@@ -1,0 +1,95 @@
+"""Configs of MoCo become experiments that load, and what has no counterpart is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from consilience.bench import load
+from consilience.cli.moco import BOOK, LATER
+from consilience.registry import find, methods
+from tests.cli.scene import call
+
+MODELS = ["Qwen/Qwen2.5-3B-Instruct", "Qwen/Qwen2.5-7B-Instruct"]
+
+
+def config(folder: Path, method: str, **hyperparameters: Any) -> Path:
+    """A config as MoCo's own examples are written, and the task's file beside it."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    (data / "agieval_tiny.json").write_text(json.dumps({"task_type": "multiple_choice", "dev": [], "test": []}))
+    path = folder / f"{method}.json"
+    path.write_text(json.dumps({
+        "method": method, "task": "agieval_tiny", "task_type": "multiple_choice", "gpu_ids": [0, 1], "model_names": MODELS,
+        "hyperparameters": {"max_response_length": 512, "temperature": 0.7, "top_p": 0.9, "batch_size": 32,
+                            **hyperparameters}}))
+    return path
+
+
+def converted(folder: Path, method: str, **hyperparameters: Any) -> tuple[dict[str, Any], str]:
+    out = folder / "experiment.yaml"
+    result = call("import-moco", config(folder, method, **hyperparameters), "--out", out)
+    assert result.exit_code == 0, result.output
+    return yaml.safe_load(out.read_text()), result.stderr
+
+
+def test_a_majority_vote(tmp_path: Path) -> None:
+    experiment, _ = converted(tmp_path, "text_majority_vote")
+    assert experiment["pool"] == [f"hf:{m}" for m in MODELS] and experiment["methods"] == ["majority-vote"]
+    assert experiment["sampling"] == {"max_tokens": 512, "temperature": 0.7, "top_p": 0.9}
+    assert experiment["tasks"] == [str(tmp_path / "data" / "agieval_tiny.json")]
+
+
+@pytest.mark.parametrize(("method", "given", "options"), [
+    ("text_multiagent_refine", {"round": 2}, {"rounds": 2, "early_stop": False}),
+    ("text_moa", {"round": 1}, {"layers": 2}),
+    ("text_structure", {"structure_type": "star", "num_rounds": 2}, {"structure": "wheel", "rounds": 2, "early_stop": False}),
+    ("text_llm_blender", {"top_k": 2, "fuser_model_name": "Qwen/Qwen2.5-7B-Instruct"},
+     {"top": 2, "roles": {"fuser": "hf:Qwen/Qwen2.5-7B-Instruct"}}),
+    ("api_prompt_routing", {"model_descriptions": ["small", "large"]}, {"descriptions": ["small", "large"]}),
+])
+def test_options_are_mapped(tmp_path: Path, method: str, given: dict[str, Any], options: dict[str, Any]) -> None:
+    experiment, _ = converted(tmp_path, method, **given)
+    assert experiment["methods"] == [{BOOK[method].method: options}]
+
+
+@pytest.mark.parametrize("method", [m for m, ours in BOOK.items() if ours.method in methods()])
+def test_what_comes_out_is_a_valid_experiment(tmp_path: Path, method: str) -> None:
+    converted(tmp_path, method, round=2, structure_type="chain", k=1)
+    [entry] = load(tmp_path / "experiment.yaml").methods or ()
+    known = {f for f in find(entry.method).__dataclass_fields__}
+    assert set(entry.options) <= known
+
+
+def test_what_has_no_counterpart_is_named(tmp_path: Path) -> None:
+    _, told = converted(tmp_path, "text_majority_vote", tie="random", big_model_mode=True)
+    assert "tie = 'random' has no counterpart" in told and "big_model_mode" not in told
+
+
+@pytest.mark.parametrize("method", LATER)
+def test_methods_that_are_not_here_are_named(tmp_path: Path, method: str) -> None:
+    result = call("import-moco", config(tmp_path, method))
+    assert result.exit_code == 2 and f"MoCo's {method} is not here yet" in result.stderr
+
+
+def test_a_missing_task_file_is_said(tmp_path: Path) -> None:
+    path = config(tmp_path, "text_majority_vote")
+    path.write_text(path.read_text().replace("agieval_tiny", "elsewhere"))
+    result = call("import-moco", path)
+    assert result.exit_code == 0 and "elsewhere.json was not found" in result.stderr
+    assert yaml.safe_load(result.stdout)["tasks"] == ["elsewhere.json"]
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "is not JSON"), ("[]", "must hold an object"), ('{"methud": "x"}', "Did you mean 'method'"),
+    ('{"method": "text_majority_vote", "task": "gsm8k", "model_names": []}', "model_names must be a list"),
+    ('{"method": "text_majority_voting", "task": "gsm8k", "model_names": ["a"]}', "Did you mean 'text_majority_vote'"),
+])
+def test_a_wrong_config_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    result = call("import-moco", tmp_path / "config.json")
+    assert result.exit_code == 2 and message in result.stderr
