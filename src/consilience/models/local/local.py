@@ -41,7 +41,7 @@ WRITES = (NextTokens, Continue, Score, Hidden, Embed, Weights)
 RATES = (Verify, Weights)
 """Powers of a model that rates."""
 SETTINGS = frozenset({"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_tokens", "stop", "seed",
-                      "logprobs", "prefix"})
+                      "logprobs", "prefix", "n"})
 ALTERNATIVES = 5
 """Likeliest alternatives given with each token when log-probabilities are wanted."""
 
