@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from math import log
-from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilience.errors import TeamError
 from consilience.methods.token.logit_fusion import LogitFusion, Pooled
 from consilience.model import Model
-from consilience.reading import Choice
 from consilience.team import Team
 from consilience.types import Request
 from tests.members import Scripted
@@ -41,6 +38,7 @@ def test_weight_zero_is_exactly_the_others(how: str) -> None:
     assert pooled(how, P, [1.0, 0.0], weights=(1, 0)) == pytest.approx(P, abs=1e-6)
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.floats(-20, 20), min_size=4, max_size=4), min_size=2, max_size=4), st.floats(-50, 50))
 def test_invariants(rows: list[list[float]], shift: float) -> None:
     logits = torch.tensor(rows)[:, None]
@@ -62,7 +60,6 @@ def test_invariants(rows: list[list[float]], shift: float) -> None:
 
 def test_equal_entropies_are_equal_weights() -> None:
     assert pooled("confidence", [.9, .1], [.1, .9]) == pytest.approx([.5, .5], abs=1e-6)
-    assert log(1) == 0
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +102,6 @@ def test_what_cannot_decode_together_is_refused_when_bound(three: list[Model]) -
 
 def test_tau_is_learned_on_dev(three: list[Model]) -> None:
     from tests.methods.questions import split
-    dev = split([("a", "A"), ("b", "B")])
+    dev = split([("a", "A"), ("b", "B")], max_tokens=4)
     team = Team(LogitFusion(pool="confidence"), three[:2]).fit_sync(dev)
     assert team.method.found().values["tau"] == 1.0, "nothing is right, so the first is kept"
-    assert Choice(4) == dev[0].request.format

@@ -1,0 +1,131 @@
+"""One checkpoint folder, read lazily: headers first, tensors (or some of their rows) when asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consilience.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+INDEX = "model.safetensors.index.json"
+HEAD = "lm_head.weight"
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a tensor lies and what it is."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass
+class Source:
+    """A checkpoint in safetensors. Raises ConfigError when the folder holds none."""
+
+    path: Path
+    files: ExitStack = field(default_factory=ExitStack)
+    opened: dict[Path, Any] = field(default_factory=dict)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """`config.json`."""
+        file = self.path / "config.json"
+        if not file.exists():
+            raise ConfigError(f"{self.path} is no checkpoint folder: it has no config.json")
+        return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    @cached_property
+    def shards(self) -> list[Path]:
+        """The safetensors files in index order."""
+        index = self.path / INDEX
+        if index.exists():
+            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [self.path / name for name in sorted(set(names))]
+        found = sorted(self.path.glob("*.safetensors"))
+        if not found:
+            raise ConfigError(f"{self.path} has no .safetensors weights; convert the checkpoint "
+                              "(model.save_pretrained(..., safe_serialization=True))")
+        return found
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """All tensors by name, in shard order, from the headers alone."""
+        found: dict[str, Entry] = {}
+        for file in self.shards:
+            for name, facts in header(file).items():
+                if name != "__metadata__":
+                    found[name] = Entry(file, tuple(facts["shape"]), facts["dtype"])
+        return found
+
+    @property
+    def tied(self) -> bool:
+        """Whether input and output embeddings are one tensor."""
+        return bool(self.config.get("tie_word_embeddings", False))
+
+    def embedding(self) -> str | None:
+        """Name of the input embedding."""
+        return next((n for n in self.entries if n.endswith(EMBEDDINGS)), None)
+
+    def find(self, name: str) -> str | None:
+        """The tensor that plays the part of `name`: a tied head is the input embedding."""
+        if name in self.entries:
+            return name
+        return self.embedding() if name == HEAD and self.tied else None
+
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        """A tensor, or some of its rows, as it is stored."""
+        from safetensors import safe_open
+
+        entry = self.entries[name]
+        if entry.file not in self.opened:
+            self.opened[entry.file] = self.files.enter_context(safe_open(entry.file, framework="pt"))
+        handle = self.opened[entry.file]
+        return handle.get_tensor(name) if rows is None else handle.get_slice(name)[rows]
+
+    def close(self) -> None:
+        """Close the files."""
+        self.opened.clear()
+        self.files.close()
+
+    @cached_property
+    def used_rows(self) -> int | None:
+        """Ids that the tokenizer uses (largest + 1), or None when that cannot be told."""
+        file = self.path / "tokenizer.json"
+        if not file.exists():
+            return None
+        content = json.loads(file.read_text(encoding="utf-8"))
+        vocabulary = content.get("model", {}).get("vocab", {})
+        ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else [len(vocabulary) - 1]
+        return 1 + max([*ids, *(t["id"] for t in content.get("added_tokens", []))], default=-1)
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every weight file and of the configuration."""
+        return {f.name: _sha256(f, f.stat().st_size, f.stat().st_mtime_ns) for f in [self.path / "config.json", *self.shards]}
+
+
+def header(file: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file: 8 bytes of length, then JSON."""
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        raw = stream.read(size)
+    if len(raw) < size or not raw.startswith(b"{"):
+        raise ConfigError(f"{file} is not a safetensors file, or it was cut short")
+    return json.loads(raw)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _sha256(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
