@@ -35,8 +35,9 @@ def _same(value: Any) -> Any:
 class Ours:
     """What a method of MoCo is called here.
 
-    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model to our role; `always` are options that make ours behave like theirs; `implied` are values that ours has anyway; `note` tells
-    where the two differ.
+    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model to our
+    role; `always` are options that make ours behave like theirs; `implied` are values that ours has anyway; `note`
+    tells where the two differ.
     """
 
     method: str
@@ -51,21 +52,28 @@ def _layers(rounds: Any) -> int:
     return int(rounds) + 1
 
 
+def _confidence(mode: Any) -> Any:
+    return {"logit": "mean", "just_ask": "ask"}.get(mode, mode)
+
+
 def _structure(value: Any) -> str:
     return {"star": "wheel", "other": "custom"}.get(value, value)
 
 
 BOOK: Mapping[str, Ours] = {
     "api_prompt_routing": Ours("prompt-routing", {"model_descriptions": ("descriptions", _same)}),
-    "api_cascade": Ours("cascade", note="MoCo takes each threshold as a quantile of confidence on dev; ours is fitted on dev"),
-    "api_trained_router": Ours("knn-router", note="MoCo fine-tunes a language model as router; ours looks at the "
-                                                            "nearest dev questions"),
+    "api_cascade": Ours("cascade", {"percentage": ("quantile", float), "mode": ("confidence", _confidence)},
+                        always={"quantile": 0.5, "order": "given"},
+                        note="confidence is measured on the emitted tokens, not on the likeliest ones"),
+    "api_trained_router": Ours("knn-router", note="MoCo fine-tunes a language model as router; ours looks at the nearest "
+                                                  "dev questions"),
     "text_multiagent_refine": Ours("multiagent-refine", {"round": ("rounds", int)}, always={"early_stop": False}),
     "text_moa": Ours("mixture-of-agents", {"round": ("layers", _layers)}, always={"layers": 2}),
     "text_llm_blender": Ours("llm-blender", {"top_k": ("top", int), "ranker_max_response_length": ("judge_tokens", int)},
                              {"ranker_model_name": "judge", "fuser_model_name": "fuser"},
                              note="the ranker and fuser are not trained here"),
-    "text_majority_vote": Ours("majority-vote", implied={"tie": "dev-based"}, note="ties go to the member that is better on dev, not to chance"),
+    "text_majority_vote": Ours("majority-vote", implied={"tie": "dev-based"},
+                               note="ties go to the member that is better on dev, not to chance"),
     "text_structure": Ours("structured-interaction", {"structure_type": ("structure", _structure),
                                                       "num_rounds": ("rounds", int), "structure_matrix": ("matrix", _same)},
                            always={"early_stop": False}, note="what MoCo calls a star is a wheel (its leaves form a ring)"),

@@ -36,7 +36,8 @@ def record(
     from consilience.tasks import task as load_task
 
     found = load_task(task, limit=limit, seed=seed)
-    examples = [e for part in (found.dev, found.test) if split in (part.name, "both") for e in part]
+    parts = {"dev": [found.dev], "test": [found.test], "both": [found.dev, found.test]}[split]
+    examples = [example for part in parts for example in part]
     if not examples:
         raise TaskError(f"task {task} has no questions in {split}")
     with worn(find(model), store) as asked:

@@ -1,0 +1,71 @@
+"""One question: the answer, the call tree, JSON; team files, saved teams and plain models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import call, recording
+from tests.models.faults import chat, error, faulty
+
+QUESTION = "What is 5 + 6?"
+
+
+@pytest.fixture
+def vote(tmp_path: Path) -> Path:
+    path = recording(tmp_path)
+    team = tmp_path / "vote.yaml"
+    team.write_text(f"method: majority-vote\nmembers: ['recorded:{path.name}']\n")
+    return team
+
+
+def test_the_answer_is_all_that_goes_to_stdout(vote: Path) -> None:
+    result = call("ask", vote, QUESTION, "--format", "number")
+    assert (result.exit_code, result.stdout) == (0, "The answer is 11.\n"), result.output
+
+
+def test_the_trace_tells_who_said_what_and_how_it_was_read(vote: Path) -> None:
+    shown = call("ask", vote, QUESTION, "--format", "number", "--trace").stdout
+    assert "majority-vote" in shown and "votes {'11': 2.0, '10': 1.0}" in shown
+    assert "ann  answer  “The answer is 11.”  read as 11  7→5 tokens, 0.1 s, $0.001" in shown
+    assert "cid  answer  “The answer is 10.”  read as 10" in shown and "$0.003, 3 calls" in shown
+
+
+def test_json_is_the_whole_tree(vote: Path) -> None:
+    told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json").stdout)
+    assert told["reading"] == "11" and told["calls"] == 3 and [p["model"] for p in told["parts"]] == ["ann", "bob", "cid"]
+    assert told["cost"] == pytest.approx(0.003) and told["parts"][0]["text"] == "The answer is 11."
+
+
+def test_a_plain_model_and_a_question_from_stdin(tmp_path: Path) -> None:
+    assert call("ask", f"recorded:{recording(tmp_path)}#ann", QUESTION).stdout == "The answer is 11.\n"
+    empty = call("ask", f"recorded:{tmp_path / 'sums.jsonl'}#ann", "-")
+    assert empty.exit_code == 2 and "the question is empty" in empty.stderr
+
+
+def test_endpoints_and_absent_members(tmp_path: Path) -> None:
+    with faulty(chat("42")) as server, faulty(error(400)) as broken:
+        team = tmp_path / "team.yaml"
+        team.write_text(f"method: majority-vote\nmembers: ['openai:good@{server.url}', 'openai:bad@{broken.url}']\n")
+        result = call("ask", tmp_path, "6 * 7?", "--format", "number", "--trace", "--store", tmp_path / "store.db")
+        again = call("ask", tmp_path, "6 * 7?", "--format", "number", "--store", tmp_path / "store.db")
+        assert len(server.bodies) == 1, "the second time the answer comes from the store"
+    assert result.stdout.startswith("42\n") and "bad is absent" in result.stdout, result.output
+    assert again.stdout == "42\n"
+
+
+@pytest.mark.parametrize(("team", "message"), [
+    ("nowhere.yaml", "there is no team in nowhere.yaml"), ("nowhere", "unknown member 'nowhere'"),
+    ("opnai:x", "Did you mean 'openai'"),
+])
+def test_what_is_not_there_is_said(team: str, message: str) -> None:
+    result = call("ask", team, "?")
+    assert result.exit_code == 2 and message in result.stderr
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with faulty(error(400, "no such model")) as server:
+        result = call("ask", f"openai:x@{server.url}", "?")
+    assert result.exit_code == 2 and "no such model" in result.stderr and "Traceback" not in result.output

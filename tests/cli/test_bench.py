@@ -1,0 +1,50 @@
+"""Benchmarks from the command line: files, tables, estimates, reports."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from tests.cli.scene import call, experiment
+
+FILES = {"experiment.yaml", "results.jsonl", "traces.jsonl", "leaderboard.csv", "report.html"}
+
+
+def test_a_benchmark_leaves_its_files_and_shows_its_leaderboard(tmp_path: Path) -> None:
+    path, out = experiment(tmp_path), tmp_path / "out"
+    result = call("bench", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert FILES <= {f.name for f in out.iterdir()} and f"report: {out / 'report.html'}" in result.stdout
+    for name in ("majority-vote", "knn-router", "oracle", "best-on-dev", "ann"):
+        assert name in result.stdout
+    board = json.loads(call("bench", path, "--out", out, "--json").stdout)
+    rows = list(csv.DictReader((out / "leaderboard.csv").open()))
+    assert [line["method"] for line in board] == [row["method"] for row in rows]
+    page = (out / "report.html").read_text()
+    (out / "report.html").unlink()
+    assert call("report", out).stdout.strip() == str(out / "report.html")
+    assert (out / "report.html").read_text() == page
+
+
+def test_limits_and_methods_narrow_an_experiment(tmp_path: Path) -> None:
+    path, out = experiment(tmp_path), tmp_path / "out"
+    board = json.loads(call("bench", path, "--out", out, "--limit", 5, "--methods", "knn-router", "--json").stdout)
+    assert {line["questions"] for line in board} == {5}
+    assert "knn-router" in {line["method"] for line in board} and "majority-vote" not in {line["method"] for line in board}
+    wrong = call("bench", path, "--methods", "knn-ruter")
+    assert wrong.exit_code == 2 and "Did you mean 'knn-router'" in wrong.stderr
+
+
+def test_a_dry_run_asks_nobody_and_writes_nothing(tmp_path: Path) -> None:
+    path, out = experiment(tmp_path), tmp_path / "out"
+    result = call("bench", path, "--out", out, "--dry-run")
+    assert result.exit_code == 0 and not out.exists() and "no model was asked" in result.stdout
+    estimates = {e["method"]: e for e in json.loads(call("bench", path, "--dry-run", "--json").stdout)}
+    assert estimates["majority-vote"]["calls"]["low"] == 3 * estimates["ann"]["calls"]["low"] > 0
+
+
+def test_reports_of_what_is_no_benchmark(tmp_path: Path) -> None:
+    assert "there is no folder" in call("report", tmp_path / "nowhere").stderr
+    result = call("report", tmp_path)
+    assert result.exit_code == 2 and str(tmp_path) in result.stderr
