@@ -56,6 +56,8 @@ class Store:
 
     def draws(self, ids: Sequence[str]) -> dict[str, Reply]:
         """Those of the draws that are stored."""
+        if not ids:
+            return {}
         marks = ",".join("?" * len(ids))
         return {one: unpack(reply) for one, reply in
                 self._read(f"SELECT id, reply FROM draws WHERE id IN ({marks})", tuple(ids))}
