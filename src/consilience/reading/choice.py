@@ -64,18 +64,18 @@ def _rules(n: int) -> _Rules:
     lower = f"a-{chr(96 + n)}"
     mark = r"[(\[{]?"
     letter = rf"(?:{mark}(?P<upper>[{upper}])(?![\w'\u2019])|(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n))))"
-    noun = r"(?:answer|option|choice)"
+    noun = r"(?:answer|option|choice|verdict)"
     return _Rules(
         phrase=re.compile(
             rf"(?i:\b{noun}\b(?!\s+{noun}s\b)(?:\s+(?!is\b|not\b)[\w'-]+|\s*\([^)\n]{{4,30}}\)){{0,6}}?\s*(?:\bis\b|\bbe\b|\bwould\s+be\b|:|=|-)"
-            rf"[\s:]*(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+)*[:\s]*){mark}\(?{letter}"),
+            rf"[\s:]*(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+){{0,5}}[:\s]*){mark}\(?{letter}"),
         joined=re.compile(rf"[)\].]*\s*(?:(?:,|/|\bor\b|\band\b|&)\s*)+(?i:option\s+|choice\s+)?{mark}[{upper}{lower}](?![\w'\u2019])"),
         alone=re.compile(rf"\W*?(?i:(?:option|choice|answer)\s*:?\s*)?\W*([{upper}])\W*", re.DOTALL),
         opening=re.compile(rf"\W*?([{upper}])(?:\s*[)\].:]\s*(?=\S|$)|\s*,\s*(?=(?:because|since|as|which|given|due)\b)|\s+(?=because\b|since\b|is\s+(?:the\s+)?(?:correct|right|answer|best))|\s+-\s)"),
         bracketed=re.compile(rf"[(\[]([{upper}])[)\]]"),
         verdict=re.compile(
-            rf"(?:\b(?i:option|choice|answer)\s+{mark}([{upper}])[)\].]?|(?<![\w']){mark}([{upper}])[)\]]?)"
-            rf"\s+(?:is|seems|appears|would\s+be)\s+(?:to\s+be\s+)?(?:the\s+)?(?:only\s+|most\s+|best\s+)?(?:correct|right|best|true|answer|appropriate|accurate)"),
+            rf"(?:\b(?i:option|choice|answer|candidate|response|assistant|model|solution)\s+{mark}([{upper}])[)\].]?|(?<![\w']){mark}([{upper}])[)\]]?)"
+            rf"\s+(?:is|seems|appears|would\s+be)\s+(?:to\s+be\s+)?(?:the\s+)?(?:only\s+|most\s+|best\s+)?(?:correct|right|best|better|stronger|true|answer|appropriate|accurate)"),
     )
 
 
@@ -97,13 +97,16 @@ def _read(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
 
 def _by_phrase(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
     last = None
-    for last in rules.phrase.finditer(text):
-        pass
+    for match in rules.phrase.finditer(text):
+        if not _heads_list(rules, match):
+            last = match
     if last is not None:
         if rules.joined.match(text, last.end()):
             return None
         return (last["upper"] or last["lower"]).upper()
     lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        return None
     if rules.opening.match(lines[-1]) and len({m[1] for line in lines if (m := rules.opening.match(line))}) > 1:
         return _verdict(rules, text)
     found = _alone(rules, lines[-1]) or _alone(rules, lines[0]) or _verdict(rules, text) or _opening(rules, text)
@@ -114,6 +117,14 @@ def _by_phrase(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
     if letters:
         return letters.pop() if len(letters) == 1 else None
     return _by_text(texts, sentence)
+
+
+def _heads_list(rules: _Rules, match: re.Match[str]) -> bool:
+    """True when the letter after a phrase such as `the drug of choice is:` only opens the list of options."""
+    if "\n" not in match[0]:
+        return False
+    _, _, after = match.string[match.end():].partition("\n")
+    return rules.opening.match(after) is not None
 
 
 def _alone(rules: _Rules, line: str) -> str | None:
@@ -140,7 +151,8 @@ def _by_text(texts: tuple[str, ...], sentence: str) -> str | None:
     if not texts:
         return None
     said = f" {_bare(sentence)} "
-    hits = [i for i, text in enumerate(texts) if (bare := _bare(text)) and f" {bare} " in said]
+    hits = [i for i, text in enumerate(texts)
+            if (bare := _bare(text)) and not (len(bare) == 1 and bare.isalpha()) and f" {bare} " in said]
     longest = sorted(hits, key=lambda i: -len(texts[i]))
     kept = [i for k, i in enumerate(longest) if not any(_bare(texts[i]) in _bare(texts[j]) for j in longest[:k])]
     return chr(65 + kept[0]) if len(kept) == 1 else None

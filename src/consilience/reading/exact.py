@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consilience.errors import ConfigError
 from consilience.reading.base import ByKey
@@ -15,6 +16,8 @@ _EDGES = ".,;:!?\"'\u201c\u201d\u2018\u2019"
 _NUMERIC = re.compile(r"[-\u2212]?[$\u20ac\u00a3]?-?\d[\d,.]*")
 _LETTERED = re.compile(r"\(?([A-Z])\)(?=\s+\S|$)")
 _WRAPPED = re.compile(r"[(\[{]\s*([^()\[\]{},]+?)\s*[)\]}]")
+_LONGEST = 80
+"""No member of a closed list stands on a longer line alone."""
 _TEXT = re.compile(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf)\{([^{}]*)\}")
 
 
@@ -104,30 +107,42 @@ def _closed(among: tuple[str, ...], text: str, value: str | None) -> str | None:
     if _member(among, lines[-1]) or _member(among, lines[0]):
         return alone.pop()
     sentence = last_sentence(text)
-    return _opens(among, text) or (None if asks(sentence) else _closes(among, sentence))
+    return _opens(among, text) or (None if asks(text) else _closes(among, sentence))
 
 
 def _member(among: tuple[str, ...], line: str) -> str | None:
+    if len(line) > _LONGEST:
+        return None
     said = key(line.strip("-*\u2022()[] .'\""))
-    return next((word for word in among if key(word) == said), None)
+    return _members(among).get(said)
+
+
+@lru_cache(maxsize=1024)
+def _members(among: tuple[str, ...]) -> dict[str, str]:
+    return {key(word): word for word in among}
 
 
 def _opens(among: tuple[str, ...], text: str) -> str | None:
-    match = re.match(rf"\W*({_either(among)})(?=\s*(?:[.,;:!*\"']|$|\n)|\s+(?:because|since|as|-)\b)", text, re.IGNORECASE)
+    match = _words(among)[0].match(text)
     if match is None or re.match(r"[\W]*(?:or|and)\b", text[match.end():]):
         return None
     return _member(among, match[1])
 
 
 def _only(among: tuple[str, ...], text: str) -> str | None:
-    found = {_member(among, word) for word in re.findall(rf"(?<!\w)(?:{_either(among)})(?!\w)", text, re.IGNORECASE)}
+    found = {_member(among, word) for word in _words(among)[1].findall(text)}
     return found.pop() if len(found) == 1 else None
 
 
 def _closes(among: tuple[str, ...], sentence: str) -> str | None:
-    match = re.search(rf"(?<!\w)({_either(among)})[\W_]*$", sentence, re.IGNORECASE)
+    match = _words(among)[2].search(sentence)
     return _only(among, sentence) if match else None
 
 
-def _either(among: tuple[str, ...]) -> str:
-    return "|".join(re.escape(word) for word in sorted(among, key=len, reverse=True))
+@lru_cache(maxsize=1024)
+def _words(among: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """One of the words opening a text, anywhere in it, and closing it."""
+    word = "|".join(re.escape(word) for word in sorted(among, key=len, reverse=True))
+    opening = rf"\W*({word})(?=\s*(?:[.,;:!*\"']|$|\n)|\s+(?:because|since|as|-)\b)"
+    one, two, three = (re.compile(p, re.IGNORECASE) for p in (opening, rf"(?<!\w)(?:{word})(?!\w)", rf"(?<!\w)({word})[\W_]*$"))
+    return one, two, three

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consilience.reading.base import ByKey
-from consilience.reading.text import asks, cut, json_answer, last_sentence, plain, refuses, stated, visible, words
+from consilience.reading.text import asks, cut, json_answer, plain, refuses, stated, visible, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class F1(ByKey):
             text = plain(text)
             value = stated(text)
         if value is None:
-            value = "" if refuses(text) or asks(last_sentence(text)) else text
+            value = "" if refuses(text) or asks(text) else text
         return cut(value) or None
 
     def key(self, reading: str) -> str:

@@ -9,9 +9,10 @@ from fractions import Fraction
 
 from consilience.reading.equality import equal
 from consilience.reading.number import number, same
-from consilience.reading.text import asks, cut, json_answer, last_sentence, plain, refuses, stated, visible
+from consilience.reading.text import cut, json_answer, last_sentence, plain, refuses, sets, stated, visible
 
-_ENVIRONMENT = re.compile(r"\$\$(.+?)\$\$|\$(?!\d+(?:\.\d+)?\s)(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_ENVIRONMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(?!\d+(?:\.\d+)?\s)(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_MARK = re.compile(r"(?<!\\)\$|\\[(\[]")
 _SPACE = re.compile(r"\\[!,;: ]|\\q?quad\b|\\left\b|\\right\b|\s+|~")
 _DEGREES = re.compile(r"\^\{?\\circ\}?|\\degrees?\b|\u00b0")
 _UNITS = re.compile(r"(?<=[\d}\])])\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?[23]\}?)?$")
@@ -40,10 +41,9 @@ class Math:
         text = visible(text)
         value = json_answer(text)
         if value is None:
+            text = plain(text)
             value = stated(text)
-        if not value:
-            return _closing(text)
-        return _clean(cut(plain(value)))
+        return _clean(cut(value)) if value else _closing(text)
 
     async def group(self, readings: Sequence[str | None]) -> list[int | None]:
         """Classes of equal expressions, numbered by first appearance; each is compared with the first of its class."""
@@ -109,18 +109,16 @@ def _clean(span: str) -> str | None:
 
 
 def _marked(span: str) -> bool:
-    return "$" in span or "\\(" in span or "\\[" in span
+    return _MARK.search(span) is not None
 
 
 def _closing(text: str) -> str | None:
     """The answer of a reply without an answer phrase: its last formula or number, unless it asks or refuses."""
-    if not text or refuses(text) or asks(last_sentence(text)):
+    if not text or refuses(text) or sets(text):
         return None
-    line = text.rsplit("\n", 1)[-1].strip()
-    if asks(line):
-        return None
-    if not _marked(line):
-        line = plain(line)
-        return _clean(cut(line.rsplit("=", 1)[-1] if " = " in line else line)) if len(line) <= 80 else number(line)
-    found = _clean(line)
-    return found.rsplit("=", 1)[-1].strip() if found else None
+    span = cut(last_sentence(text))
+    if not _marked(span):
+        span = span.rsplit("=", 1)[-1] if " = " in span else span
+        return _clean(span) if len(span) <= 80 or "\\" in span else number(span)
+    found = _clean(span)
+    return found.rsplit("=", 1)[-1].strip() if found and found.count("=") == 1 else found

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
-from consilience.reading.text import asks, cut, json_answer, last_sentence, plain, stated, visible
+from consilience.reading.text import cut, json_answer, plain, sets, stated, visible
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-4
 """Tolerances against a reference that is no integer; an integer must be met exactly (to `ABSOLUTE`)."""
@@ -182,10 +182,10 @@ def _after_equals(span: str) -> str:
 
 def _closing(text: str) -> str | None:
     """The last number of the last sentence that has one; none when that sentence asks."""
-    if asks(last_sentence(text)):
+    if sets(text):
         return None
     tail = text if len(text) <= _FAR else text[-_FAR:].partition(" ")[2]
     for sentence in reversed(re.split(r"(?<=[.!?])\s+(?=[A-Z(*])|\n", tail)):
         if any(c.isdigit() for c in sentence):
-            return None if asks(sentence.strip()) else number(_after_equals(sentence))
+            return None if sets(sentence.strip()) else number(_after_equals(sentence))
     return None

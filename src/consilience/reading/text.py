@@ -7,16 +7,17 @@ import re
 import unicodedata
 
 _END = "</think>"
-_EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w(*])", re.DOTALL)
+_EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.{1,400}?)(?<=\S)\1(?![\w(*])", re.DOTALL)
 _JSON = re.compile(r"""["'](?:final[_ ]?)?answer["']\s*:\s*""", re.IGNORECASE)
 _DECODER = json.JSONDecoder(strict=False)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?', re.DOTALL)
 _CUE = re.compile(
-    r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?:not|n't)\b)[\s:=]*",
+    r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?-i:not)\b)[\s:=]*",
     re.IGNORECASE)
 _TAIL = re.compile(
     r"(?i:(?:,|;|\s[-\u2013\u2014])\s*(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b"
-    r"|\s+because\b)|(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft))(?<!\bMrs)(?<![.!])[.!]\s+(?=[A-Z])")
+    r"|\s+because\b)|(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft|Co))(?<!\bMrs)(?<!\bv)(?<!\.)\.\s+(?=[A-Z])")
+_SENTENCE = re.compile(r"(?<!\b[A-Z]\.)(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft)\.)(?<=[.!?])\s+(?=\S)")
 _REFUSAL = re.compile(
     r"(?:i\s*(?:'|\u2019)?m\s+sorry|i\s+am\s+sorry|sorry\b|i\s+apologi[sz]e|i\s*(?:'|\u2019)?m\s+(?:unable|not\s+able)"
     r"|i\s+(?:am\s+(?:unable|not\s+able)|can\s?not|can(?:'|\u2019)t|could\s+not|won(?:'|\u2019)t|will\s+not|do\s+not\s+know"
@@ -24,8 +25,17 @@ _REFUSAL = re.compile(
 
 
 _IMPERATIVE = re.compile(
-    r"(?:^|[,.;:]\s+|\bthen,?\s+)(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
-    r"|write|convert|round|give|list|sort)\b(?=[^=]*$)", re.IGNORECASE)
+    r"(?:^|[(,.;:]\s*|\bthen,?\s+)(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
+    r"|write|convert|round|answer|remember|assuming)\b(?=[^=]*$)", re.IGNORECASE)
+_OPENING = re.compile(
+    r"(?:(?:fully|completely)\s+)?(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
+    r"|write|rewrite|convert|round|multiply|given|let|what|how|which|if)\b", re.IGNORECASE)
+_BOXES, _BOX = 8, 4000
+"""So many last boxes are looked at, and so many characters of each."""
+_LINE = 1000
+"""No last sentence is longer."""
+_ECHO = 600
+"""A text that opens like a task and is shorter than this is the task, repeated."""
 _QUESTION = re.compile(
     r"\b(?:what|which|who|whom|whose|how|why|when|where|is|are|was|were|do|does|did|can|could|will|would|has|have)\b", re.IGNORECASE)
 
@@ -48,7 +58,9 @@ def plain(text: str) -> str:
 def boxed(text: str) -> str | None:
     """Contents of the last `\\boxed{...}` (or `\\fbox`, `\\box`) with balanced braces, or None."""
     at = text.rfind("box")
-    while at >= 0:
+    for _ in range(_BOXES):
+        if at < 0:
+            break
         open_ = text.find("{", at)
         if open_ >= 0 and text[at:open_].strip() in ("boxed", "box"):
             inside = _balanced(text, open_)
@@ -69,7 +81,7 @@ def _whole(text: str, open_: int, inside: str) -> str:
 
 def _balanced(text: str, open_: int) -> str | None:
     depth = 0
-    for i in range(open_, len(text)):
+    for i in range(open_, min(len(text), open_ + _BOX)):
         if text[i] == "{":
             depth += 1
         elif text[i] == "}":
@@ -91,7 +103,7 @@ def json_answer(text: str) -> str | None:
         return None
     try:
         value, _ = _DECODER.raw_decode(text, field.end())
-    except ValueError:
+    except (ValueError, RecursionError):
         return _broken(text[field.end():])
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -143,15 +155,22 @@ def refuses(text: str) -> bool:
 
 
 def asks(text: str) -> bool:
-    """True when the text is itself a question or a task (somebody echoed it), so that nothing in it is an answer."""
-    return _IMPERATIVE.search(text) is not None or (text.endswith("?") and len(text.split()) > 3
-                                                    and _QUESTION.search(text) is not None)
+    """True when a reply ends with a question (somebody repeated it), so that nothing in it is an answer."""
+    if not text.endswith(("?", "?'", '?"', "?\u201d")) or len(text.split()) <= 3:
+        return False
+    return _QUESTION.search(last_sentence(text)) is not None or ("\n" not in text and _QUESTION.match(text) is not None)
+
+
+def sets(text: str) -> bool:
+    """True when a reply sets a mathematical task instead of solving it: it ends by asking, or opens as tasks do."""
+    return text.endswith(("?", "?)")) or _IMPERATIVE.search(last_sentence(text)) is not None or (
+        len(text) < _ECHO and _OPENING.match(text) is not None)
 
 
 def last_sentence(text: str) -> str:
     """The last sentence of the last line that has text."""
-    line = text.rstrip().rsplit("\n", 1)[-1].strip()
-    return re.split(r"(?<=[.!?])\s+(?=\S)", line)[-1]
+    line = text[-_LINE:].rstrip().rsplit("\n", 1)[-1].strip()
+    return _SENTENCE.split(line)[-1]
 
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")

@@ -9,6 +9,7 @@ from consilience.reading import Choice, Exact, Math, Number
 from consilience.types import AnswerFormat
 
 _OPTION = re.compile(r"^\s*\(?([A-Z])[).][ \t]+(\S.*?)\s*$", re.MULTILINE)
+_ANNOUNCED = re.compile(r"^Options:\s*\n\(A\)", re.MULTILINE)
 _NUMBER = re.compile(r"[-\u2212]?[$\u20ac\u00a3]?\d[\d,]*(?:\.\d+)?%?")
 _LATEX = re.compile(r"\\(?:[dt]?frac|sqrt|text|pi|left|begin|cdot|infty|circ|mathbf|pmatrix)|\^\{?\w")
 _WORD = re.compile(r"[A-Za-z][A-Za-z ]{0,15}")
@@ -23,6 +24,11 @@ def lettered(question: str) -> tuple[str, ...]:
     texts = [text for _, text in found[starts[-1]:]] if starts else []
     marks = [mark for mark, _ in found[starts[-1]:]] if starts else []
     return tuple(texts) if len(texts) > 1 and marks == [chr(65 + i) for i in range(len(marks))] else ()
+
+
+def truncated(question: str) -> bool:
+    """True when a list of options was announced and fewer than two are there."""
+    return _ANNOUNCED.search(question) is not None and not lettered(question)
 
 
 def shared(references: Sequence[str]) -> AnswerFormat:

@@ -65,6 +65,9 @@ def _texts(items: Items, kind: str, name: str, dropped: Counter[str]) -> Iterato
     if not KINDS[kind]:
         dropped["no reference"] += len(items) - len(scored)
         items = scored
+    whole = [item for item in items if not infer.truncated(_field(item[2], "input", item[1]))]
+    dropped["options cut off"] += len(items) - len(whole)
+    items = whole
     common = {domain: infer.shared([r for _, _, item in items if _domain(item) == domain for r in _references(item, kind)])
               for domain in {_domain(item) for _, _, item in items}}
     for which, where, item in items:
@@ -83,8 +86,8 @@ def _references(item: Mapping[str, Any], kind: str) -> tuple[str, ...]:
     if output is None or not str(output).strip():
         return ()
     if kind == "f1_match" and str(output).startswith("["):
-        return tuple(str(alias) for alias in json.loads(output))
-    return (str(output).strip(),)
+        return tuple(" ".join(str(alias).split()) for alias in json.loads(output))
+    return (" ".join(str(output).split()),)
 
 
 def _domain(item: Mapping[str, Any]) -> str:

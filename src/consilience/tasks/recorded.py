@@ -44,7 +44,8 @@ def load(path: Path, dataset: str, options: Options) -> Task:
     references = [q.reference for q in asked if q.reference and not q.options]
     common = infer.shared(references) if references else None
     name = dataset or path.name.split(".")[0]
-    rows = [_row(question, name, common, both) for question in asked]
+    lists = sum(bool(infer.lettered(q.prompt)) for q in asked) > 0.9 * len(asked)
+    rows = [_row(question, name, common, lists, both) for question in asked]
     return build(name, rows, options, f"{path}#{dataset}" if dataset else str(path))
 
 
@@ -78,14 +79,14 @@ def _asked(where: str, line: Mapping[str, Any]) -> _Asked:
                   _SPLITS.get(str(line.get("split", "")), ""), skill, digest([line.get(k) for k in _BESIDE]))
 
 
-def _row(question: _Asked, name: str, common: AnswerFormat | None, both: bool) -> Row:
+def _row(question: _Asked, name: str, common: AnswerFormat | None, lists: bool, both: bool) -> Row:
     format: AnswerFormat
     if question.options:
         format = Choice(len(question.options), question.options)
     elif question.reference and common is not None:
         format = infer.of_question(question.prompt, question.reference, common)
     else:
-        texts = infer.lettered(question.prompt)
+        texts = infer.lettered(question.prompt) if lists else ()
         format = Unscored("reference", name, Choice(len(texts), texts) if texts else Free())
     references = (question.reference,) if question.reference else ()
     return Row(question.id, question.prompt, references, format, split=question.split if both else "", form="answer",
