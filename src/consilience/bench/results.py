@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from consilience.errors import ConfigError, StoreError
 from consilience.store import pack
 from consilience.types import Example, Reply, digest
 
-RESULTS, TRACES, EXPERIMENT, LEADERBOARD, REPORT, RUN = (
-    "results.jsonl", "traces.jsonl", "experiment.yaml", "leaderboard.csv", "report.html", "run.json")
+RESULTS, TRACES, QUESTIONS, EXPERIMENT, LEADERBOARD, REPORT, RUN = (
+    "results.jsonl", "traces.jsonl", "questions.jsonl", "experiment.yaml", "leaderboard.csv", "report.html", "run.json")
 """Names of the files in the folder of a benchmark."""
 
 
@@ -174,7 +174,7 @@ def read_traces(folder: Path, wanted: set[str]) -> dict[str, Any]:
         with path.open("rb") as file:
             for line in file:
                 if _name(line, "trace") in wanted:
-                    entry = json.loads(line)
+                    entry = json.loads(line, parse_constant=lambda _: None)
                     found[entry["trace"]] = entry["reply"]
     return found
 
@@ -233,6 +233,17 @@ def write_text(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def as_dict(row: Row) -> Mapping[str, Any]:
-    """A row as JSON values."""
-    return asdict(row)
+def write_questions(folder: Path, tasks: Sequence[tuple[str, Sequence[Example]]]) -> None:
+    """Write what was asked, with the references, for the report."""
+    lines = [_encode({"task": task, "id": e.id, "skill": e.skill, "question": e.question,
+                      "references": list(e.references), "solution": e.solution}) for task, test in tasks for e in test]
+    write_text(folder / QUESTIONS, "".join(line + "\n" for line in lines))
+
+
+def read_questions(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What was asked, by task and id; empty where it was not kept."""
+    path = folder / QUESTIONS
+    if not path.exists():
+        return {}
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(e["task"], e["id"]): e for e in entries}

@@ -16,7 +16,8 @@ from consilience.bench.lineup import DECODING, count_inside, leaves, wear, wear_
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
 from consilience.bench.record import RunRecord, resolved_yaml
-from consilience.bench.results import EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows, write_text
+from consilience.bench.results import (EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows,
+                                       write_questions, write_text)
 from consilience.bench.split import DevSplit, Known, as_read
 from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
 from consilience.gather import clock
@@ -55,6 +56,7 @@ async def run(plan: Plan, out: str | Path, *, store: str | Path | None = None, p
     with Results(out) as results, Store(store if store is not None else out / "store.sqlite") as kept:
         bench = _Bench(plan, kept, results, progress or (lambda _: None), not retry_failed)
         write_text(out / EXPERIMENT, resolved_yaml(plan))
+        write_questions(out, [(task.name, task.test) for task in plan.tasks])
         try:
             await bench.go()
         finally:
