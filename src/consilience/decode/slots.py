@@ -19,7 +19,9 @@ from consilience.decode.lean import Lean
 from consilience.errors import ModelError
 
 LANES = 4
-"""Fewest rows of a forward. With fewer, another matrix kernel runs and the last bits of a row differ."""
+"""Fewest rows of a matrix product. With fewer, another kernel runs and the last bits of a row differ."""
+TOKENS = 16
+"""Several tokens per row are padded to a multiple of this, so that the kernels cut every row into the same blocks."""
 
 
 def width_step(dtype: torch.dtype) -> int:
@@ -108,9 +110,11 @@ class Slots(Cache):
         """
         counts = [len(row) for row in ids]
         n, q = len(counts), max(counts)
+        if q > 1:
+            q = -(-q // TOKENS) * TOKENS
         start = (self.length[lo:lo + n] + [0] * n)[:n]
         self._refuse_overflow(start, counts)
-        lanes = max(n, LANES)
+        lanes = max(n, -(-LANES // q))
         lead = [self.length[row] if row < len(self.length) else 0 for row in range(lo, lo + lanes)]
         width = -(-(max(lead) + q) // self._step) * self._step
         self.reserve(lo + lanes, width)
@@ -127,7 +131,9 @@ class Slots(Cache):
     def _forward(self, ids: Tensor, position: Tensor, width: int, last: list[int], every: bool) -> Tensor:
         if self.limit is not None:
             position = position.clamp_max(self.limit - 1)
-        keep = None if every or ids.shape[1] == 1 else torch.tensor(last, device=self.device)[:, None]
+        keep = None
+        if not every and ids.shape[1] > 1:      # each row's last place, repeated where there are few rows
+            keep = torch.tensor(last, device=self.device)[:, None].expand(-1, -(-LANES // len(last)))
         mask = self._masks.of(self._at[1], width, self.dtype)
         if self.lean is not None:
             return self.lean(self, ids, position, mask, keep)

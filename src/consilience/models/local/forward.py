@@ -56,7 +56,7 @@ def _batches(texts: Sequence[Text], most: int, step: int) -> Iterator[list[int]]
 def _padded(texts: Sequence[Text], loaded: Loaded) -> dict[str, Tensor]:
     step, device = width_step(loaded.model.dtype), loaded.model.device
     width = -(-max(len(t.ids) for t in texts) // step) * step
-    lanes = max(len(texts), LANES)
+    lanes = len(texts)
     ids = torch.zeros(lanes, width, dtype=torch.int64)
     seen = torch.zeros(lanes, width, dtype=torch.int64)
     seen[:, 0] = 1
