@@ -6,11 +6,10 @@ import ast
 import importlib
 import importlib.util
 import inspect
-import operator
 import pkgutil
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -109,34 +108,6 @@ def _own(name: str) -> type[Method]:
     if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise ConfigError(f"{name!r} is not a Method")
     return cls
-
-
-_ARITHMETIC: Mapping[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow, ast.Gt: operator.gt, ast.Lt: operator.lt,
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.GtE: operator.ge, ast.LtE: operator.le,
-}
-
-
-def calls(method: Method, members: int) -> int:
-    """Most calls per question of a method with `members` members: its cost formula, worked out for its options."""
-    values: dict[str, Any] = {**method.options(), "N": members}
-
-    def value(node: ast.AST) -> Any:
-        match node:
-            case ast.Expression(body):
-                return value(body)
-            case ast.Constant(constant):
-                return constant
-            case ast.Name(name) if name in values:
-                return values[name]
-            case ast.BinOp(left, op, right) | ast.Compare(left, [op], [right]) if type(op) in _ARITHMETIC:
-                return _ARITHMETIC[type(op)](value(left), value(right))
-            case ast.Call(ast.Name("min" | "max" as name), arguments):
-                return (min if name == "min" else max)(value(a) for a in arguments)
-        raise ConfigError(f"the cost formula of {method.name} cannot be worked out: {method.cost!r}")
-
-    return int(value(ast.parse(method.cost, mode="eval")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ class Team:
 
     def _finish(self, reply: Reply, request: Request, run: Run, draw: int, started: float) -> Reply:
         parts = run.tree()
-        if reply.text is None and reply.score is None:
+        if not reply.text and reply.score is None:
             raise NoAnswerError(f"{self.name}: no member produced any text")
         reading = reply.reading
         if reading is None and request.format is not None and reply.text is not None:

@@ -13,6 +13,7 @@ from consilience.errors import TeamError
 from consilience.gather import Members
 from consilience.merge.plan import Recipe
 from consilience.merge.rules import Rule, TaskVectors
+from consilience.merge.source import Source
 from consilience.merge.write import merged
 from consilience.method import Cast, Dev, Last, Level, Method, Role
 from consilience.model import Model, Weights
@@ -48,8 +49,12 @@ async def merge_models(rule: Rule, models: Sequence[Model], *, weights: Sequence
                        seed: int = 0, name: str = "merged") -> Model:
     """The merge of `models` on the host of the base or first one, from the cache where it is there."""
     def work() -> Path:
-        paths = tuple(weights_of(m).path for m in models)
-        return merged(Recipe(rule, paths, tuple(weights), weights_of(base).path if base is not None else None, seed=seed))
+        parts = [(weights_of(m).path, w) for m, w in zip(models, weights or [1.0] * len(models), strict=True)]
+        if base is None:
+            return merged(Recipe(rule, tuple(p for p, _ in parts), tuple(w for _, w in parts), seed=seed))
+        # Random masks go by place: an order by content makes the merge independent of the order of members.
+        parts.sort(key=lambda part: sorted(Source(part[0]).hashes().items()))
+        return merged(Recipe(rule, tuple(p for p, _ in parts), tuple(w for _, w in parts), weights_of(base).path, seed=seed))
 
     return weights_of(base if base is not None else models[0]).sibling(await asyncio.to_thread(work), name)
 

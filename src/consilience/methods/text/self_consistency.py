@@ -40,9 +40,7 @@ class SelfConsistency(Method):
     weights: Literal["equal", "likelihood"] = "equal"
     """Weight of a sample: 1, or the geometric mean of its token probabilities."""
 
-    @property
-    def extras(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"logprobs"}) if self.weights == "likelihood" else frozenset()
+    extras = property(lambda self: frozenset({"logprobs"} if self.weights == "likelihood" else ()))
 
     async def run(self, request: Request, members: Members) -> Reply:
         *better, last = members.ranking
