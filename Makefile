@@ -1,6 +1,7 @@
 # make demo   the main job on the embedded pool, from a bare checkout
 # make test   the whole test suite, setting up what is missing
 # make results   rerun what the table of results in README.md is made from
+# make docs   rewrite the generated parts of the docs
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -9,7 +10,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 # torch goes first and pinned, so that pip takes the CPU build where its sources offer one.
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: demo test results clean
+.PHONY: demo test results docs clean
 
 demo: $(VENV)/.ready-run
 	$(BIN)/consilience bench examples/main.yaml --out runs/demo
@@ -17,8 +18,14 @@ demo: $(VENV)/.ready-run
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest
 
+# The table of results in README.md, from a run of its own; then every generated part of the docs.
 results: $(VENV)/.ready-run
-	$(BIN)/python examples/results.py
+	$(BIN)/consilience bench examples/results.yaml --out runs/results
+	mkdir -p docs/results && cp runs/results/leaderboard.csv docs/results/nursery.csv
+	$(BIN)/python docs/generate.py
+
+docs: $(VENV)/.ready-run
+	$(BIN)/python docs/generate.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=...)")'
@@ -30,7 +37,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
-	$(PIP) -e '.[local,hub,report,serve]' pytest pytest-timeout hypothesis
+	$(PIP) -e '.[local,hub,report,serve]' pytest pytest-timeout hypothesis hatchling
 	touch $@
 
 clean:

@@ -26,7 +26,27 @@ _HOME = {
     "load": "saved", "save": "saved",
     "member": "models.resolve:model", "pool": "models.resolve",
     "task": "tasks",
+    # methods
+    "BestOfN": "methods.search.best_of_n",
+    "BestOnDev": "methods.route.best_on_dev",
+    "Cascade": "methods.route.cascade",
+    "Contrast": "methods.token.contrast",
+    "Dare": "methods.weight.dare",
+    "DareTies": "methods.weight.dare",
+    "GreedySoup": "methods.weight.greedy_soup",
+    "KnnRouter": "methods.route.knn_router",
+    "LlmBlender": "methods.text.llm_blender",
+    "LogitFusion": "methods.token.logit_fusion",
     "MajorityVote": "methods.text.majority_vote",
+    "MixtureOfAgents": "methods.text.mixture_of_agents",
+    "MultiagentRefine": "methods.text.refine",
+    "PromptRouting": "methods.route.prompt_routing",
+    "RandomMember": "methods.route.random_member",
+    "SelfConsistency": "methods.text.self_consistency",
+    "StructuredInteraction": "methods.text.structured_interaction",
+    "TaskArithmetic": "methods.weight.task_arithmetic",
+    "Ties": "methods.weight.ties",
+    "UniformSoup": "methods.weight.uniform_soup",
 }
 """Public name -> the room that it lives in (`room:other_name` where it is called otherwise there)."""
 

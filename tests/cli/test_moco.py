@@ -50,6 +50,8 @@ def test_a_majority_vote(tmp_path: Path) -> None:
     ("text_structure", {"structure_type": "star", "num_rounds": 2}, {"structure": "wheel", "rounds": 2, "early_stop": False}),
     ("text_llm_blender", {"top_k": 2, "fuser_model_name": "Qwen/Qwen2.5-7B-Instruct"},
      {"top": 2, "roles": {"fuser": "hf:Qwen/Qwen2.5-7B-Instruct"}}),
+    ("weight_dare_ties", {"base_model_name": "Qwen/Qwen2.5-3B", "mode": "average"},
+     {"density": 1.0, "roles": {"base": "hf:Qwen/Qwen2.5-3B"}}),
     ("api_cascade", {"mode": "just_ask", "percentage": 0.3}, {"quantile": 0.3, "order": "given", "confidence": "ask"}),
     ("api_prompt_routing", {"model_descriptions": ["small", "large"]}, {"descriptions": ["small", "large"]}),
 ])

@@ -80,14 +80,17 @@ BOOK: Mapping[str, Ours] = {
     "logit_logit_fusion": Ours("logit-fusion"),
     "logit_logit_contrastive": Ours("contrast", always={"alpha": 0.2, "nucleus": 1.0}, implied={"k": 1}),
     "weight_greedy_soup": Ours("greedy-soup"),
+    "weight_dare_ties": Ours("dare-ties", {"density": ("density", float)}, {"base_model_name": "base"},
+                             always={"density": 1.0}, implied={"mode": "average"},
+                             note="the factor of the merged changes is chosen on dev"),
     "single_model": Ours("", note="every experiment shows each single member"),
 }
 """The methods of MoCo that we have."""
 
 LATER = ("api_collm", "api_graph_routing", "api_mentor_collab", "api_nudging", "api_switch_generation", "text_agglm",
          "text_bbmas", "text_heterogeneous_swarms", "text_knowledge_card", "text_multiagent_feedback",
-         "text_multiagent_finetuning", "text_slm_mux", "text_sparta", "text_sparta_stackelberg", "weight_dare_ties",
-         "weight_expo", "weight_lorahub", "weight_model_swarms")
+         "text_multiagent_finetuning", "text_slm_mux", "text_sparta", "text_sparta_stackelberg", "weight_expo",
+         "weight_lorahub", "weight_model_swarms")
 """The methods of MoCo that we do not have yet."""
 
 
