@@ -67,6 +67,9 @@ class Sampling:
         return self.temperature == 0
 
 
+_SAMPLING = tuple(f.name for f in fields(Sampling))
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A prompt as data: `text` with `{field}` places; a list field is written item by item with `item`."""
@@ -118,7 +121,7 @@ class Request:
         """Everything that a draw depends on, JSON-able; the answer format is outside."""
         return {
             "messages": [[m.role, m.content, m.name, list(m.tool_calls), m.tool_call_id] for m in self.messages],
-            "sampling": [getattr(self.sampling, f.name) for f in fields(Sampling)],
+            "sampling": [getattr(self.sampling, name) for name in _SAMPLING],
             "seed": self.seed, "prefix": self.prefix, "form": self.form,
             "fields": [list(pair) for pair in self.fields], "tools": list(self.tools),
         }
@@ -249,7 +252,7 @@ class Reservation(Protocol):
 class Scope:
     """What travels with a call and never enters a key: the budget, the deadline, whose question it is, wanted extras.
 
-    `extras` may hold `logprobs`. `example` and `variant` let recorded members find their line.
+    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`. `example` and `variant` let recorded members find their line.
     """
 
     ledger: Ledger | None = None
@@ -283,5 +286,7 @@ class Example:
 
 def digest(value: Any) -> str:
     """Hex SHA-256 (32 characters) of a JSON-able value, independent of dictionary order."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:32]
+
+
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode

@@ -16,12 +16,14 @@ SCHEMA = 1
 BUSY_SECONDS = 60.0
 """How long a write waits for other processes."""
 
-_TABLES = """
-CREATE TABLE draws (id TEXT PRIMARY KEY, reply TEXT NOT NULL);
-CREATE TABLE records (book TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (book, key));
-CREATE TABLE owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, born TEXT NOT NULL, beat REAL NOT NULL);
-CREATE TABLE leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-"""
+_TABLES = (
+    "CREATE TABLE draws (id TEXT PRIMARY KEY, reply TEXT NOT NULL)",
+    "CREATE TABLE records (book TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (book, key))",
+    "CREATE TABLE owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, born TEXT NOT NULL, "
+    "beat REAL NOT NULL)",
+    "CREATE TABLE leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TRIGGER stored AFTER INSERT ON draws BEGIN DELETE FROM leases WHERE id = NEW.id; END",
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -44,7 +46,7 @@ def prepare(path: Path) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         if _pragma(connection, "user_version") == 0:
-            for statement in filter(str.strip, _TABLES.split(";")):
+            for statement in _TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {SCHEMA}")

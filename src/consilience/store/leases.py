@@ -75,10 +75,11 @@ class Owner:
         return [self._claim(connection, one, again) for one in ids]
 
     def _claim(self, connection: sqlite3.Connection, one: str, again: bool) -> str:
+        if connection.execute("INSERT OR IGNORE INTO leases SELECT ?, ? WHERE ? OR NOT EXISTS "
+                              "(SELECT 1 FROM draws WHERE id = ?)", (one, self.name, again, one)).rowcount:
+            return MINE
         if not again and connection.execute("SELECT 1 FROM draws WHERE id = ?", (one,)).fetchone():
             return STORED
-        if connection.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (one, self.name)).rowcount:
-            return MINE
         holder = connection.execute(
             "SELECT o.owner, o.host, o.pid, o.born, o.beat FROM leases l LEFT JOIN owners o ON o.owner = l.owner "
             "WHERE l.id = ?", (one,)).fetchone()

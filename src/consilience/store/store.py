@@ -83,9 +83,9 @@ class Store:
 
     def _keep(self, connection: sqlite3.Connection, one: str, reply: Reply, packed: str) -> Reply:
         fresh = connection.execute("INSERT OR IGNORE INTO draws VALUES (?, ?)", (one, packed)).rowcount
-        connection.execute("DELETE FROM leases WHERE id = ? AND owner = ?", (one, self._owner.name))
         if fresh:
-            return reply
+            return reply        # a trigger has ended the lease
+        self._owner.release(connection, [one])
         stands = unpack(connection.execute("SELECT reply FROM draws WHERE id = ?", (one,)).fetchone()[0])
         if stands.tokens is None and reply.tokens is not None and stands.text == reply.text:
             stands = stands.having(tokens=reply.tokens)
