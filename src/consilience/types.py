@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol, Self
+from functools import cache
+from operator import attrgetter
+from typing import Any, Protocol, Self, TypeVar
 
 Fields = tuple[tuple[str, "str | tuple[str, ...]"], ...]
 """Named parts of a prompt: texts, or lists of texts (peers, candidates, options)."""
+
+
+V = TypeVar("V")
+
+
+@cache
+def _layout(cls: type) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
+    names = [f.name for f in fields(cls)]
+    return attrgetter(*names), {name: place for place, name in enumerate(names)}
+
+
+def _changed(value: V, changes: Mapping[str, Any]) -> V:
+    """What `dataclasses.replace` does, at a quarter of the time: several copies are made of every reply."""
+    cls: Any = type(value)
+    read, places = _layout(cls)
+    parts = list(read(value))
+    for name, part in changes.items():
+        if name not in places:
+            raise TypeError(f"{cls.__name__} has no field {name!r}")
+        parts[places[name]] = part
+    return cls(*parts)  # type: ignore[no-any-return]
 
 
 class AnswerFormat(Protocol):
@@ -111,7 +134,7 @@ class Request:
 
     def having(self, **changes: Any) -> Request:
         """A copy with other fields."""
-        return replace(self, **changes)
+        return _changed(self, changes)
 
     def sampled(self, **changes: Any) -> Request:
         """A copy with other sampling, such as `sampled(temperature=0, max_tokens=8)`."""
@@ -200,11 +223,11 @@ class Reply:
 
     def having(self, **changes: Any) -> Reply:
         """A copy with other fields."""
-        return replace(self, **changes)
+        return _changed(self, changes)
 
     def noting(self, **note: Any) -> Reply:
         """A copy whose note also says these things."""
-        return replace(self, note={**self.note, **note})
+        return _changed(self, {"note": {**self.note, **note}})
 
     @property
     def logprob(self) -> float | None:
@@ -252,7 +275,8 @@ class Reservation(Protocol):
 class Scope:
     """What travels with a call and never enters a key: the budget, the deadline, whose question it is, wanted extras.
 
-    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`. `example` and `variant` let recorded members find their line.
+    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`. `example` and `variant` let recorded
+    members find their line.
     """
 
     ledger: Ledger | None = None
