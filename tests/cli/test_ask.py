@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +41,15 @@ def test_json_is_the_whole_tree(vote: Path) -> None:
     told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json").stdout)
     assert told["reading"] == "11" and told["calls"] == 3 and [p["model"] for p in told["parts"]] == ["ann", "bob", "cid"]
     assert told["cost"] == pytest.approx(0.003) and told["parts"][0]["text"] == "The answer is 11."
+
+
+def test_on_a_terminal_the_answer_is_streamed(vote: Path) -> None:
+    parent, child = pty.openpty()
+    work = subprocess.Popen([sys.executable, "-m", "consilience.cli", "ask", str(vote), QUESTION, "--format", "number"],
+                            stdout=child, stderr=subprocess.PIPE)
+    os.close(child)
+    _, told = work.communicate(timeout=60)
+    assert work.returncode == 0 and os.read(parent, 1000).decode().strip() == "The answer is 11.", told
 
 
 def test_a_plain_model_and_a_question_from_stdin(tmp_path: Path) -> None:

@@ -7,17 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consilience.cli.console import err, out, say, say_json, whisper
 from consilience.errors import ConfigError
 from consilience.model import Model
-from consilience.types import Draws, Event, Reply, Request, Sampling
-
-if TYPE_CHECKING:
-    from rich.status import Status
+from consilience.types import Draws, Reply, Request, Sampling
 
 
 def ask(
@@ -53,7 +50,7 @@ def ask(
                          sampling=Sampling(temperature=temperature, max_tokens=max_tokens))
     with worn(find(team, allow_changes), store) as model:
         live = sys.stdout.isatty() and not json
-        reply = asyncio.run(_listen(model, request, live))
+        reply = asyncio.run(_listen(model, request) if live else _wait(model, request))
     _show(reply, json, trace, live)
 
 
@@ -82,33 +79,32 @@ def worn(model: Model, store: Path | None) -> Iterator[Model]:
         yield wear(model, opened, Meter())
 
 
-async def _listen(model: Model, request: Request, live: bool) -> Reply:
-    """Follow the stream: progress as a status line on stderr, the answer's text as it comes when `live`."""
-    console, reply = err(), None
-    status = console.status("asking") if console.is_terminal else None
-    if status is not None:
-        status.start()
-    try:
+async def _wait(model: Model, request: Request) -> Reply:
+    """The whole reply at once."""
+    [reply] = await model.generate(request)
+    return _read(reply, request)
+
+
+async def _listen(model: Model, request: Request) -> Reply:
+    """Follow the stream: progress as a status line on stderr, the answer's text on stdout as it comes."""
+    reply = None
+    with err().status("asking") as status:
         async for event in model.stream(request, Draws()):
-            _follow(event, status, live)
+            if event.kind == "progress":
+                status.update(event.text)
+            elif event.kind == "delta":
+                status.stop()
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
             reply = event.reply or reply
-    finally:
-        if status is not None:
-            status.stop()
     assert reply is not None, "a stream ends with its reply"
+    return _read(reply, request)
+
+
+def _read(reply: Reply, request: Request) -> Reply:
     if reply.reading is None and reply.text is not None and request.format is not None:
-        reply = reply.having(reading=request.format.read(reply.text))
+        return reply.having(reading=request.format.read(reply.text))
     return reply
-
-
-def _follow(event: Event, status: Status | None, live: bool) -> None:
-    if event.kind == "progress" and status is not None:
-        status.update(event.text)
-    elif event.kind == "delta" and live:
-        if status is not None:
-            status.stop()
-        sys.stdout.write(event.text)
-        sys.stdout.flush()
 
 
 def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
