@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
@@ -36,7 +36,7 @@ class Run:
 
     scope: Scope = Scope()
     stream: str = ""
-    taken: dict[tuple[int, Request], int] = field(default_factory=dict)
+    taken: dict[tuple[Any, ...], int] = field(default_factory=dict)
     parts: list[tuple[tuple[float, int, int], Reply]] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
     begun: int = 0
@@ -90,19 +90,18 @@ class Member:
     async def draw(self, request: Request, n: int) -> list[Reply]:
         """The next `n` draws of this request, in order; a greedy request has one draw, repeated."""
         started, order = clock.get(), self.run.begin()
-        replies = [_read(reply, request) for reply in await self._generate(request, n)]
-        clock.set(started + max((r.seconds for r in replies), default=0.0))
         asked = request.form or "answer"
-        unique = replies[:1] if request.sampling.greedy else replies
-        for reply in unique:
-            self.run.note(self.index, order, reply.having(asked=asked, started=started, tokens=None))
+        replies = [_read(reply, request, asked, started) for reply in await self._generate(request, n)]
+        clock.set(started + max((r.seconds for r in replies), default=0.0))
+        for reply in replies[:1] if request.sampling.greedy else replies:
+            self.run.note(self.index, order, reply if reply.tokens is None else reply.having(tokens=None))
         return replies
 
     async def _generate(self, request: Request, n: int) -> list[Reply]:
         scope = self.run.scope
         if request.sampling.greedy:
             return (await self.model.generate(request, Draws(), scope)) * n
-        key = (self.index, request.having(format=None))
+        key = (self.index, *_content(request))
         first = self.run.taken.get(key, 0)
         self.run.taken[key] = first + n
         if self.copies == 1:
@@ -138,10 +137,17 @@ class Member:
         return got.value
 
 
-def _read(reply: Reply, request: Request) -> Reply:
-    if reply.text is None or request.format is None or reply.reading is not None:
-        return reply
-    return replace(reply, reading=request.format.read(reply.text))
+def _content(request: Request) -> tuple[Any, ...]:
+    """All of a request but its format: equal ones are further draws of one question."""
+    return (request.messages, request.form, request.fields, request.prefix, request.sampling, request.seed, request.tools)
+
+
+def _read(reply: Reply, request: Request, asked: str, started: float) -> Reply:
+    """The reply with its reading, what was asked, and when on the recorded clock."""
+    reading = reply.reading
+    if reading is None and reply.text is not None and request.format is not None:
+        reading = request.format.read(reply.text)
+    return reply.having(reading=reading, asked=asked, started=started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,13 +313,13 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     order = lead.run.begin()
     powers = [m.power(NextTokens) for m in members]
     rendered = [render(r, m.card) for m, r in zip(members, requests, strict=True)]
-    key = (-1, requests[0].having(format=None))
+    key = (-1, *_content(requests[0]))
     draw = 0 if requests[0].sampling.greedy else lead.run.taken.get(key, 0)
     lead.run.taken[key] = draw + 1
     [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope)
-    reply = _read(reply, requests[0])
+    reply = _read(reply, requests[0], "decode", started)
     clock.set(started + reply.seconds)
-    lead.run.note(lead.index, order, reply.having(asked="decode", started=started, tokens=None))
+    lead.run.note(lead.index, order, reply.having(tokens=None))
     return reply
 
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from consilience.bench import statistics as st
 from consilience.bench.results import write_text
 from consilience.bench.table import Column, Source, TaskTable, read_source, tables
@@ -66,24 +64,23 @@ def rank(table: TaskTable, sources: Sequence[Source]) -> list[Standing]:
     """The lines of one task."""
     columns, reference = table.columns, table.reference
     clusters = st.shared_source(table.clusters)
-    means = st.resampled_means(np.stack([c.score for c in columns], axis=1), clusters)
-    place = columns.index(reference) if reference is not None else -1
     ps = [None if reference is None or c is reference else st.paired_p(c.score, reference.score, clusters)
           for c in columns]
     family = [i for i, c in enumerate(columns) if c.kind == "method" and ps[i] is not None]
     adjusted = dict(zip(family, st.holm([p for i in family if (p := ps[i]) is not None]), strict=True))
     lines = []
     for i, column in enumerate(columns):
-        difference = st.percentiles(means[:, i] - means[:, place]) if ps[i] is not None else None
-        lines.append(_line(table, column, sources, _interval(column, means[:, i], clusters), difference, ps[i],
-                           adjusted.get(i)))
+        difference = None
+        if reference is not None and ps[i] is not None:
+            difference = st.percentiles(st.resampled_means(column.score - reference.score, clusters))
+        lines.append(_line(table, column, sources, _interval(column, clusters), difference, ps[i], adjusted.get(i)))
     return sorted(lines, key=lambda line: (-line.score, line.cost if line.cost is not None else math.inf))
 
 
-def _interval(column: Column, means: np.ndarray, clusters: Sequence[str] | None) -> st.Interval:
+def _interval(column: Column, clusters: Sequence[str] | None) -> st.Interval:
     if clusters is None and st.is_binary(column.score):
         return st.wilson(column.sum("score"), len(column.score))
-    return st.percentiles(means)
+    return st.percentiles(st.resampled_means(column.score, clusters))
 
 
 def _line(table: TaskTable, column: Column, sources: Sequence[Source], interval: st.Interval,

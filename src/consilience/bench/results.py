@@ -121,20 +121,16 @@ class Results:
             raise StoreError(f"{self.folder} cannot be written: {error.strerror or error}. What is there is safe; make "
                              "room and run the same command again, it goes on from there.") from None
 
-    def settle(self, place: Callable[[Row], tuple[int, ...] | None]) -> None:
+    def settle(self, place: Callable[[str], tuple[int, ...] | None]) -> None:
         """Put both files in order: the last row of each key by `place`; rows without a place are dropped."""
         self._rows.close()
         self._traces.close()
-        rows = _index(self.folder / RESULTS, "key")
-        ordered: list[tuple[tuple[int, ...], str, tuple[int, int]]] = []
-        for row in read_rows(self.folder):
-            where = place(row)
-            if where is not None and row.key in rows:
-                ordered.append((where, row.trace, rows.pop(row.key)))
-        ordered.sort()
-        _rewrite(self.folder / RESULTS, [span for _, _, span in ordered])
+        rows = {key: span for key, span in _index(self.folder / RESULTS, "key").items() if place(key) is not None}
+        ordered = sorted(rows.values(), key=lambda span: place(span.key) or ())
+        _rewrite(self.folder / RESULTS, ordered)
         traces = _index(self.folder / TRACES, "trace")
-        _rewrite(self.folder / TRACES, [traces[t] for t in dict.fromkeys(t for _, t, _ in ordered) if t in traces])
+        wanted = dict.fromkeys(span.trace for span in ordered)
+        _rewrite(self.folder / TRACES, [traces[trace] for trace in wanted if trace in traces])
 
 
 def bare(reply: Reply) -> Reply:
@@ -173,35 +169,46 @@ def read_traces(folder: Path, wanted: set[str]) -> dict[str, Any]:
     if path.exists():
         with path.open("rb") as file:
             for line in file:
-                if _name(line, "trace") in wanted:
+                if _name(line, "trace", False) in wanted:
                     entry = json.loads(line, parse_constant=lambda _: None)
                     found[entry["trace"]] = entry["reply"]
     return found
 
 
-def _name(line: bytes, key: str) -> str:
-    """The value of a text key without parsing the line: `trace` stands first and `key` last."""
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Where a line lies, and what it is called."""
+
+    offset: int
+    length: int
+    key: str
+    trace: str
+
+
+def _name(line: bytes, key: str, last: bool) -> str:
+    """The value of a text key without parsing the line: the last such key of a row, the first of a trace."""
     mark = f'"{key}":"'.encode()
-    start = (line.find(mark) if key == "trace" else line.rfind(mark)) + len(mark)
+    start = (line.rfind(mark) if last else line.find(mark)) + len(mark)
     return line[start:line.find(b'"', start)].decode()
 
 
-def _index(path: Path, key: str) -> dict[str, tuple[int, int]]:
-    """Where the last line of each key lies: (offset, length)."""
-    spans, offset = {}, 0
+def _index(path: Path, key: str) -> dict[str, _Span]:
+    """Where the last line of each key lies."""
+    spans, offset, row = {}, 0, key == "key"
     with path.open("rb") as file:
         for line in file:
-            spans[_name(line, key)] = (offset, len(line))
+            name = _name(line, key, row)
+            spans[name] = _Span(offset, len(line), name, _name(line, "trace", row))
             offset += len(line)
     return spans
 
 
-def _rewrite(path: Path, spans: Sequence[tuple[int, int]]) -> None:
+def _rewrite(path: Path, spans: Sequence[_Span]) -> None:
     fresh = path.with_suffix(".tmp")
     with path.open("rb") as source, fresh.open("wb") as target:
-        for offset, length in spans:
-            source.seek(offset)
-            target.write(source.read(length))
+        for span in spans:
+            source.seek(span.offset)
+            target.write(source.read(span.length))
         target.flush()
         os.fsync(target.fileno())
     fresh.replace(path)

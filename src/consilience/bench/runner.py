@@ -108,9 +108,9 @@ class _Bench:
         self.done = results.done(failed=keep_failed)
         self.places: dict[str, tuple[int, ...]] = {}
 
-    def place(self, row: Row) -> tuple[int, ...] | None:
+    def place(self, key: str) -> tuple[int, ...] | None:
         """Where a row stands in the final file; None for what no longer belongs to the experiment."""
-        return self.places.get(row.key)
+        return self.places.get(key)
 
     async def go(self) -> None:
         """Run everything, one contestant after the other; members come first, so that all share their drafts."""
@@ -121,7 +121,7 @@ class _Bench:
             except (ConsilienceError, ExceptionGroup) as error:
                 fault = first(error)
                 if not isinstance(fault, TeamError) or self.plan.experiment.methods is not None:
-                    raise fault from (None if fault is error else error)
+                    raise fault from None
                 self._leave_out(number, planned, fault)
             finally:
                 self.record.spend(planned.task.name, planned.name, before, self.spending)

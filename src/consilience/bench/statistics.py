@@ -17,8 +17,11 @@ LEVEL = 0.95
 Z = 1.959963984540054
 """Standard normal quantile of .975."""
 
-_CELLS = 4_000_000
+_CELLS = 1_000_000
 """Size of the blocks in which resamples are drawn, in numbers."""
+
+_KINDS = 64
+"""Up to so many distinct values, counts are resampled instead of questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +68,23 @@ def shared_source(clusters: Sequence[str]) -> Sequence[str] | None:
     return clusters if any(clusters) and len(set(clusters)) < len(clusters) else None
 
 
-def resampled_means(columns: np.ndarray, clusters: Sequence[str] | None = None, *, resamples: int = RESAMPLES,
+def resampled_means(scores: np.ndarray, clusters: Sequence[str] | None = None, *, resamples: int = RESAMPLES,
                     seed: int = 0) -> np.ndarray:
-    """Bootstrap means, [resamples, columns]: questions (or whole clusters) are drawn with replacement, the same ones
-    for every column, so that differences of columns are paired."""
-    n = len(columns)
-    if clusters is None:
-        units = columns.astype(float)
-        sizes = np.ones(n)
-    else:
-        units = _sums(columns.astype(float), clusters)
-        sizes = _sums(np.ones((n, 1)), clusters)[:, 0]
-    rng, blocks = np.random.default_rng(seed), []
-    step = max(1, _CELLS // max(1, len(units)))
+    """Bootstrap means, [resamples]: questions (or whole clusters) are drawn with replacement. For a paired comparison
+    give the differences. Where few values occur (right or wrong) their counts are drawn at once, from the multinomial
+    distribution that resampling amounts to."""
+    sums = scores.astype(float) if clusters is None else _sums(scores[:, None].astype(float), clusters)[:, 0]
+    sizes = np.ones(len(sums)) if clusters is None else _sums(np.ones((len(scores), 1)), clusters)[:, 0]
+    rng, n = np.random.default_rng(seed), len(sums)
+    kinds, counts = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
+    if len(kinds) <= _KINDS:
+        drawn = rng.multinomial(n, counts / n, size=resamples)
+        found: np.ndarray = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
+        return found
+    blocks, step = [], max(1, _CELLS // n)
     for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        picks = rng.integers(0, len(units), size=(rows, len(units)), dtype=np.int32)
-        flat = (picks + np.arange(rows, dtype=np.int64)[:, None] * len(units)).ravel()
-        weights = np.bincount(flat, minlength=rows * len(units)).reshape(rows, -1).astype(float)
-        blocks.append((weights @ units) / (weights @ sizes)[:, None])
+        picks = rng.integers(0, n, size=(min(step, resamples - start), n), dtype=np.int32)
+        blocks.append(sums[picks].sum(axis=1) / sizes[picks].sum(axis=1))
     return np.concatenate(blocks)
 
 
