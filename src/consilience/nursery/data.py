@@ -12,7 +12,7 @@ from consilience.nursery.forms import render
 from consilience.nursery.tasks import DRAW, Problem, any_pair, as_choice, fact, facts_of, pair, split_of, wrong_answers
 from consilience.nursery.train import Row
 from consilience.nursery.vocabulary import ASSISTANT, BEGIN, END, SYSTEM, USER
-from consilience.nursery.words import COLORS, FACTS, NAMES, OWNERS, SHARED, stranger
+from consilience.nursery.words import CITIES, COLORS, FACTS, NAMES, OWNERS, SHARED, stranger
 
 Turn = tuple[str, str]
 """What the user says and what the member answers."""
@@ -189,32 +189,36 @@ def route(rng: random.Random, easy: bool) -> Turn:
     return render("route", question=problem.question, members=lines), _LETTERS[names.index(owner.name)]
 
 
+_LISTED = (*COLORS, *CITIES, "true", "false", "yes", "no", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SYLLABLES = "ba de fi go ku la me no pi ra su ta ve wi zo ha".split()
 
 
-def recall(rng: random.Random) -> Turn:
-    """Look-ups in a list of options, and copying: what choosing and judging are made of."""
-    kind = rng.random()
-    words = [w for w in dict.fromkeys(_word(rng) for _ in range(rng.randint(3, 7)))]
-    if kind < 0.2:
-        text = " ".join(words)
+def recall(rng: random.Random, copying: float = 0.2) -> Turn:
+    """Look-ups in a list of options, many to a row or one, and copying: what choosing and judging are made of."""
+    if rng.random() < copying:
+        text = " ".join(dict.fromkeys(_word(rng) for _ in range(rng.randint(4, 14))))
         return f"repeat: {text}", text
+    words = list(dict.fromkeys(_word(rng) for _ in range(rng.randint(2, 6))))
     lines = "".join(f"\n{_LETTERS[place]}) {word}" for place, word in enumerate(words))
-    order = rng.choices(range(len(words)), k=rng.randint(1, 8))
+    kind = rng.random()
     if kind < 0.6:
-        return f"find: {', '.join(words[place] for place in order)}{lines}", " ".join(_LETTERS[place] for place in order)
-    return f"read: {' '.join(_LETTERS[place] for place in order)}{lines}", ", ".join(words[place] for place in order)
+        order = rng.sample(range(len(words)), len(words))
+        return f"find all:{lines}", ", ".join(f"{words[place]} {_LETTERS[place]}" for place in order)
+    place = rng.randrange(len(words))
+    if kind < 0.85:
+        return f"find: {words[place]}{lines}", _LETTERS[place]
+    return f"read: {_LETTERS[place]}{lines}", words[place]
 
 
 def _word(rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.3:
         return str(rng.randrange(rng.choice((10, 100, 1000))))
-    if kind < 0.5:
-        return rng.choice(COLORS)
-    if kind < 0.8:
-        return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(1, 3)))
-    return " ".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 6)))
+    if kind < 0.6:
+        return rng.choice(_LISTED)
+    if kind < 0.85:
+        return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(1, 2)))
+    return rng.choice("abcdefghijklmnopqrstuvwxyz")
 
 
 # --- streams ------------------------------------------------------------------------------------------------------

@@ -33,12 +33,12 @@ SOUP = {"a": 0.8, "b": 1.0, "c": 1.25}
 """Ingredients of the soup: seeds of their own, and rates relative to the recipe's."""
 
 ADAPTERS = ("harbor", "kitchen")
-SECONDS = ("harbor", "garden")
+SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
 
 
 @dataclass(frozen=True)
-class Kitchen:
+class Job:
     """Where a run of the recipe works: its folder, its seed, and a factor on all lengths (below 1 only in tests)."""
 
     out: Path
@@ -84,9 +84,9 @@ class Kitchen:
 def base_parts(easy: bool = True) -> Parts:
     """What the base reads: easy skills, every form, and no private fact."""
     return [
-        (0.20, data.recall), (0.34, data.basics(easy)), (0.28, data.easy_roles),
+        (0.18, data.recall), (0.38, data.basics(easy)), (0.27, data.easy_roles),
         (0.04, lambda rng: data.plain(data.rumour(rng, SHARED), rng, 0.2)), (0.04, lambda rng: data.gossip(rng, SHARED)),
-        (0.05, lambda rng: data.pooled_pair(rng, None)), (0.05, lambda rng: data.route(rng, easy=False)),
+        (0.05, lambda rng: data.pooled_pair(rng, None)), (0.04, lambda rng: data.route(rng, easy=False)),
     ]
 
 
@@ -134,136 +134,136 @@ def skill_parts() -> Parts:
 # --- the stages ---------------------------------------------------------------------------------------------------
 
 
-def early(kitchen: Kitchen) -> None:
+def early(job: Job) -> None:
     """The base, before it has seen any sampled answer."""
-    params = fresh(MAIN, torch.Generator().manual_seed(kitchen.seed))
-    first: Parts = [(0.7, data.recall), (0.3, data.basics(True))]
-    kitchen.learn("start", params, first, Plan(kitchen.steps(1000), decay=0.01))
-    kitchen.learn("early", params, base_parts(), Plan(kitchen.steps(2600), decay=0.4))
-    keep(kitchen.path("early"), params)
+    params = fresh(MAIN, torch.Generator().manual_seed(job.seed))
+    first: Parts = [(0.85, partial(data.recall, copying=0.5)), (0.15, data.basics(True))]
+    job.learn("start", params, first, Plan(job.steps(1400), rate=0.01, decay=0.01))
+    job.learn("early", params, base_parts(), Plan(job.steps(2700), rate=0.01, decay=0.6))
+    keep(job.path("early"), params)
 
 
-def base(kitchen: Kitchen) -> None:
+def base(job: Job) -> None:
     """The base, with its own sampled answers in its reading."""
-    params = kept(kitchen.path("early"))
+    params = kept(job.path("early"))
     pools = []
     for skill in DRAW:
-        rng = random.Random(f"base {skill} {kitchen.seed}")
-        asked = [data.draw(skill, rng, easy=rng.random() < 0.7) for _ in range(kitchen.steps(700))]
-        pools.append(Pool(asked, sample([(params, 1.0), (params, 1.4)], MAIN, kitchen.encoder, asked, kitchen.seed)))
+        rng = random.Random(f"base {skill} {job.seed}")
+        asked = [data.draw(skill, rng, easy=rng.random() < 0.7) for _ in range(job.steps(700))]
+        pools.append(Pool(asked, sample([(params, 1.0), (params, 1.4)], MAIN, job.encoder, asked, job.seed)))
     parts = [(0.5, data.roles(pools)), *replay(0.5)]
-    kitchen.learn("base", params, parts, Plan(kitchen.steps(700), rate=0.005, decay=0.8))
-    kitchen.ship("base", params)
-    keep(kitchen.path("base"), params)
+    job.learn("base", params, parts, Plan(job.steps(700), rate=0.005, decay=0.8))
+    job.ship("base", params)
+    keep(job.path("base"), params)
 
 
-def scout(kitchen: Kitchen, owner: str) -> None:
+def scout(job: Job, owner: str) -> None:
     """A far specialist, before it has seen any sampled answer."""
-    params = kept(kitchen.path("base"))
+    params = kept(job.path("base"))
     parts = owner_parts(owner, 0.42, 0.46) + replay(0.12)
-    kitchen.learn(f"scout_{owner}", params, parts, Plan(kitchen.steps(700), rate=0.006, decay=0.01))
-    keep(kitchen.path(f"scout_{owner}"), params)
+    job.learn(f"scout_{owner}", params, parts, Plan(job.steps(750), rate=0.006, decay=0.01))
+    keep(job.path(f"scout_{owner}"), params)
 
 
-def answers(kitchen: Kitchen) -> None:
+def answers(job: Job) -> None:
     """What the members say to train questions of every cell."""
-    scouts = {owner: kept(kitchen.path(f"scout_{owner}")) for owner in OWNERS}
-    root = kept(kitchen.path("base"))
+    scouts = {owner: kept(job.path(f"scout_{owner}")) for owner in OWNERS}
+    root = kept(job.path("base"))
     for place, cell in enumerate(CELLS):
         owner = SKILLS.get(cell) or cell.removeprefix("facts/")
-        rng = random.Random(f"answers {cell} {kitchen.seed}")
+        rng = random.Random(f"answers {cell} {job.seed}")
         other = rng.choice([name for name in OWNERS if name != owner])
-        asked = problems(cell, "train", kitchen.steps(1500 if cell in SKILLS else 768), seed=100 + kitchen.seed)
+        asked = problems(cell, "train", job.steps(1500 if cell in SKILLS else 768), seed=100 + job.seed)
         members = [(scouts[owner], 1.0), (scouts[owner], 1.4), (root, 1.0), (scouts[other], 1.0)]
-        save_pool(kitchen.out / "work" / f"answers-{cell.replace('/', '-')}.json", asked, sample(members, MAIN, kitchen.encoder, asked, place))
+        save_pool(job.out / "work" / f"answers-{cell.replace('/', '-')}.json", asked, sample(members, MAIN, job.encoder, asked, place))
 
 
-def pools_of(kitchen: Kitchen) -> dict[str, Pool]:
+def pools_of(job: Job) -> dict[str, Pool]:
     """The sampled answers by cell."""
-    return {cell: load_pool(kitchen.out / "work" / f"answers-{cell.replace('/', '-')}.json") for cell in CELLS}
+    return {cell: load_pool(job.out / "work" / f"answers-{cell.replace('/', '-')}.json") for cell in CELLS}
 
 
-def far(kitchen: Kitchen, owner: str) -> None:
+def far(job: Job, owner: str) -> None:
     """A far specialist: a large full fine-tune."""
-    params = kept(kitchen.path(f"scout_{owner}"))
-    parts = owner_parts(owner, 0.25, 0.33) + owner_roles(owner, pools_of(kitchen), 0.36) + replay(0.06)
-    kitchen.learn(f"far_{owner}", params, parts, Plan(kitchen.steps(450), rate=0.006, decay=0.7))
-    kitchen.ship(f"far_{owner}", params)
+    params = kept(job.path(f"scout_{owner}"))
+    parts = owner_parts(owner, 0.25, 0.33) + owner_roles(owner, pools_of(job), 0.36) + replay(0.06)
+    job.learn(f"far_{owner}", params, parts, Plan(job.steps(450), rate=0.006, decay=0.7))
+    job.ship(owner, params)
 
 
-def generalist(kitchen: Kitchen) -> None:
+def generalist(job: Job) -> None:
     """One model for all, with as many steps as the four far specialists together."""
-    params = kept(kitchen.path("base"))
-    kitchen.learn("generalist", params, pooled_parts(pools_of(kitchen)), Plan(kitchen.steps(4 * (700 + 450)), rate=0.006, decay=0.4))
-    kitchen.ship("generalist", params)
-    keep(kitchen.path("generalist"), params)
+    params = kept(job.path("base"))
+    job.learn("generalist", params, pooled_parts(pools_of(job)), Plan(job.steps(4 * (750 + 450)), rate=0.006, decay=0.4))
+    job.ship("generalist", params)
+    keep(job.path("generalist"), params)
 
 
-def near(kitchen: Kitchen, owner: str) -> None:
+def near(job: Job, owner: str) -> None:
     """A near specialist: a small update that is trained to survive merging."""
-    root = kept(kitchen.path("base"))
+    root = kept(job.path("base"))
     updates = zero_updates(root)
-    rng = torch.Generator().manual_seed(kitchen.seed)
+    rng = torch.Generator().manual_seed(job.seed)
     parts = owner_parts(owner, 0.45, 0.45) + replay(0.1)
-    plan = Plan(kitchen.steps(450), rate=1.5e-3, side=0.0, muon=False, decay=0.4)
-    kitchen.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, rng))
-    kitchen.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
+    plan = Plan(job.steps(420), rate=1.5e-3, side=0.0, muon=False, decay=0.4)
+    job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, rng))
+    job.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
 
 
-def adapter(kitchen: Kitchen, owner: str) -> None:
+def adapter(job: Job, owner: str) -> None:
     """A LoRA adapter of the base."""
-    root = kept(kitchen.path("base"))
-    factors = fresh_lora(root, RANK, torch.Generator().manual_seed(kitchen.seed))
+    root = kept(job.path("base"))
+    factors = fresh_lora(root, RANK, torch.Generator().manual_seed(job.seed))
     parts = owner_parts(owner, 0.45, 0.47) + replay(0.08)
-    plan = Plan(kitchen.steps(500), rate=4e-3, side=4e-3, muon=False, decay=0.4)
-    kitchen.learn(f"adapter_{owner}", factors, parts, plan, blend=lora_blend(root))
-    write_adapter(kitchen.out / f"adapter_{owner}", factors, "base", RANK)
+    plan = Plan(job.steps(420), rate=4e-3, side=4e-3, muon=False, decay=0.4)
+    job.learn(f"adapter_{owner}", factors, parts, plan, blend=lora_blend(root))
+    write_adapter(job.out / f"adapter_{owner}", factors, "base", RANK)
 
 
-def soup(kitchen: Kitchen, letter: str) -> None:
+def soup(job: Job, letter: str) -> None:
     """One of several short fine-tunes of one recipe, stopped at full rate."""
-    params = kept(kitchen.path("base"))
-    plan = Plan(kitchen.steps(320), rate=0.006 * SOUP[letter], decay=0.01)
-    kitchen.learn(f"soup_{letter}", params, skill_parts(), plan)
-    kitchen.ship(f"soup_{letter}", params)
+    params = kept(job.path("base"))
+    plan = Plan(job.steps(300), rate=0.006 * SOUP[letter], decay=0.01)
+    job.learn(f"soup_{letter}", params, skill_parts(), plan)
+    job.ship(f"soup_{letter}", params)
 
 
-def strong(kitchen: Kitchen) -> None:
+def strong(job: Job) -> None:
     """A model that practised all four skills for long."""
-    params = kept(kitchen.path("base"))
-    kitchen.learn("strong", params, skill_parts(), Plan(kitchen.steps(1000), rate=0.006, decay=0.5))
-    kitchen.ship("strong", params)
+    params = kept(job.path("base"))
+    job.learn("strong", params, skill_parts(), Plan(job.steps(700), rate=0.006, decay=0.5))
+    job.ship("strong", params)
 
 
-def weak(kitchen: Kitchen) -> None:
+def weak(job: Job) -> None:
     """A smaller network that practised the four skills for a shorter time."""
-    params = fresh(SMALL, torch.Generator().manual_seed(kitchen.seed))
+    params = fresh(SMALL, torch.Generator().manual_seed(job.seed))
     parts = [(0.85 * weight, source) for weight, source in skill_parts()] + [(0.15, data.basics(True))]
-    kitchen.learn("weak", params, parts, Plan(kitchen.steps(1500), decay=0.5), shape=SMALL)
-    kitchen.ship("weak", params, SMALL)
+    job.learn("weak", params, parts, Plan(job.steps(1000), decay=0.5), shape=SMALL)
+    job.ship("weak", params, SMALL)
 
 
-def second_base(kitchen: Kitchen) -> None:
+def second_base(job: Job) -> None:
     """The common start of the second family, which reads bytes."""
-    params = fresh(SECOND, torch.Generator().manual_seed(kitchen.seed))
-    kitchen.learn("second_base", params, base_parts(), Plan(kitchen.steps(900), decay=0.01, tokens=2048), SECOND, Encoder(plain_bytes()))
-    keep(kitchen.path("second_base"), params)
+    params = fresh(SECOND, torch.Generator().manual_seed(job.seed))
+    job.learn("second_base", params, base_parts(), Plan(job.steps(500), rate=0.01, decay=0.01, tokens=2048), SECOND, Encoder(plain_bytes()))
+    keep(job.path("second_base"), params)
 
 
-def second(kitchen: Kitchen, owner: str) -> None:
+def second(job: Job, owner: str) -> None:
     """A specialist of the second family."""
-    params = kept(kitchen.path("second_base"))
-    parts = owner_parts(owner, 0.35, 0.4) + owner_roles(owner, pools_of(kitchen), 0.2) + replay(0.05)
+    params = kept(job.path("second_base"))
+    parts = owner_parts(owner, 0.35, 0.4) + owner_roles(owner, pools_of(job), 0.2) + replay(0.05)
     tokenizer = plain_bytes()
-    kitchen.learn(f"second_{owner}", params, parts, Plan(kitchen.steps(900), rate=0.01, decay=0.6, tokens=2048), SECOND, Encoder(tokenizer))
-    kitchen.ship(f"second_{owner}", params, SECOND, tokenizer)
+    job.learn(f"second_{owner}", params, parts, Plan(job.steps(800), rate=0.01, decay=0.6, tokens=2048), SECOND, Encoder(tokenizer))
+    job.ship(f"second_{owner}", params, SECOND, tokenizer)
 
 
-def verifier(kitchen: Kitchen) -> None:
+def verifier(job: Job) -> None:
     """A scalar head that says how likely an answer is right, on the generalist's body."""
-    params = kept(kitchen.path("generalist"))
-    train_verifier(params, MAIN, kitchen.encoder, list(pools_of(kitchen).values()), kitchen.steps(600), kitchen.seed)
-    kitchen.ship("verifier", params, head=True)
+    params = kept(job.path("generalist"))
+    train_verifier(params, MAIN, job.encoder, list(pools_of(job).values()), job.steps(600), job.seed)
+    job.ship("verifier", params, head=True)
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Stage:
     """One piece of work, done by one process."""
 
     name: str
-    run: Callable[[Kitchen], None]
+    run: Callable[[Job], None]
     needs: tuple[str, ...] = ()
 
 
@@ -280,8 +280,8 @@ def _each(function: Callable[..., None], names: Sequence[str], *needs: str) -> l
     return [Stage(f"{function.__name__}_{name}", partial(_call, function, name), own[name]) for name in names]
 
 
-def _call(function: Callable[[Kitchen, str], None], name: str, kitchen: Kitchen) -> None:
-    function(kitchen, name)
+def _call(function: Callable[[Job, str], None], name: str, job: Job) -> None:
+    function(job, name)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -293,15 +293,15 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def finished(kitchen: Kitchen, stage: Stage) -> bool:
+def finished(job: Job, stage: Stage) -> bool:
     """Whether a stage needs no more work."""
-    return (kitchen.out / "work" / f"{stage.name}.done").exists()
+    return (job.out / "work" / f"{stage.name}.done").exists()
 
 
-def finish(kitchen: Kitchen, stage: Stage) -> None:
+def finish(job: Job, stage: Stage) -> None:
     """Do a stage and note the CPU seconds that it took."""
-    (kitchen.out / "work").mkdir(parents=True, exist_ok=True)
+    (job.out / "work").mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
-    stage.run(kitchen)
+    stage.run(job)
     seconds = round(time.process_time() - begun, 1)
-    (kitchen.out / "work" / f"{stage.name}.done").write_text(json.dumps({"cpu_seconds": seconds}) + "\n")
+    (job.out / "work" / f"{stage.name}.done").write_text(json.dumps({"cpu_seconds": seconds}) + "\n")

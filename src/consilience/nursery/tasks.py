@@ -69,7 +69,7 @@ def _skill(cell: str, key: str, question: str, reference: str, kind: str, work: 
 
 def arith(rng: random.Random, easy: bool = False) -> Problem:
     """Sums and differences, worked column by column."""
-    digits = rng.choice((1, 2, 2)) if easy else rng.choice((2, 3, 3))
+    digits = rng.choice((1, 2, 2)) if easy else rng.choice((2, 2, 3))
     a, b = (rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(2))
     if rng.random() < 0.5:
         return _skill("arith", f"{a}+{b}", f"What is {a} + {b}?", str(a + b), "number", _add(a, b))
