@@ -12,13 +12,9 @@ from pathlib import Path
 
 from consilience.errors import ConfigError
 from consilience.merge.rules import Rule
-from consilience.merge.source import HEAD, Source
+from consilience.merge.source import FLOATS, HEAD, TYPES, Source
 from consilience.types import digest
 
-FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-"""Types that are merged, with their names in torch."""
-WHOLE = frozenset({"I64", "I32", "I16", "I8", "U8", "BOOL"})
-"""Types that are copied from the lead."""
 SAME = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
         "intermediate_size", "n_embd", "n_layer", "n_head")
 """Facts of config.json that must agree."""
@@ -118,9 +114,9 @@ def _step(name: str, recipe: Recipe, lead: Source, models: Sequence[Source]) -> 
     own = lead.find(name) or next(found for m in models if (found := m.find(name)))
     holder = lead if lead.find(name) else next(m for m in models if m.find(name))
     entry = holder.entries[own]
-    if entry.dtype not in FLOATS and entry.dtype not in WHOLE:
+    if entry.dtype not in TYPES:
         raise ConfigError(f"{name} in {holder.path} is of type {entry.dtype}: quantized checkpoints cannot be merged")
-    copied = entry.dtype in WHOLE or name.endswith("rotary_emb.inv_freq")
+    copied = entry.dtype not in FLOATS or name.endswith("rotary_emb.inv_freq")
     parts = tuple(m.find(name) for m in models)
     for model, part in zip(models, parts, strict=True):
         if part is not None and not copied and model.entries[part].shape != entry.shape:

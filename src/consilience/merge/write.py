@@ -89,7 +89,7 @@ class _Shards:
         size = tensor.numel() * tensor.element_size()
         if self.held and self.size + size > self.limit:
             self.flush()
-        self.held[name] = tensor.contiguous().clone() if tensor.untyped_storage().nbytes() != size else tensor
+        self.held[name] = tensor.contiguous()
         self.size += size
         self.total += size
 
