@@ -141,13 +141,12 @@ class Resolver:
         return [self._dressed(local)]
 
     def _nursery(self, text: str, options: dict[str, Any], spec: Spec) -> list[Model]:
-        from consilience.models.nursery import nursery_members
+        from consilience.models.embedded import embedded
 
-        chosen = nursery_members(text)
+        chosen = embedded(text)
         if len(chosen) > 1 and options:
             raise ConfigError(f"{text} is several models; options go with one, such as nursery/{chosen[0].name}")
-        return [self._dressed(member.model(self.host, options, _spec(spec, f"nursery/{member.name}")))
-                for member in chosen]
+        return [self._dressed(one.model(self.host, options, _spec(spec, f"nursery/{one.name}"))) for one in chosen]
 
     def _endpoint(self, text: str, options: dict[str, Any], spec: Spec) -> list[Model]:
         name, _, url = text.partition("@")
