@@ -63,7 +63,8 @@ def _rules(n: int) -> _Rules:
     upper = f"A-{chr(64 + n)}"
     lower = f"a-{chr(96 + n)}"
     mark = r"[(\[{]?"
-    letter = rf"(?:{mark}(?P<upper>[{upper}])(?![\w'\u2019])|(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n))))"
+    word = r"(?<=\b[AI])\s+(?!(?:because|since|as|is|and|or|which|due|given|for|with|in|if|but|not)\b)[a-z]"
+    letter = rf"(?:{mark}(?P<upper>[{upper}])(?![\w'\u2019])(?!{word})|(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n))))"
     noun = r"(?:answer|option|choice|verdict)"
     return _Rules(
         phrase=re.compile(

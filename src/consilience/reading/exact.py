@@ -107,7 +107,7 @@ def _closed(among: tuple[str, ...], text: str, value: str | None) -> str | None:
     if _member(among, lines[-1]) or _member(among, lines[0]):
         return alone.pop()
     sentence = last_sentence(text)
-    return _opens(among, text) or (None if asks(text) else _closes(among, sentence))
+    return _opens(among, text) or (None if text.endswith("?") else _closes(among, sentence))
 
 
 def _member(among: tuple[str, ...], line: str) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from consilience.reading.base import ByKey
 from consilience.reading.text import last_sentence, plain, refuses, stated, visible
 
-_WORD = re.compile(r"\b(yes|no|true|false)\b", re.IGNORECASE)
+_WORD = re.compile(r"\b(yes|no|true|false)\b(?!\s+(?:one|way|idea|doubt|longer|more)\b)", re.IGNORECASE)
 _LEADING = re.compile(r"\W*(yes|no|true|false)\b(?!\s+(?:one|or|way|idea|doubt)\b)", re.IGNORECASE)
 
 
