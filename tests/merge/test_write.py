@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,34 @@ def test_recipes_are_checked() -> None:
         Recipe(Linear(), (Path("a"),), (1, 2))
     with pytest.raises(ConfigError, match="base"):
         Recipe(TaskVectors(), (Path("a"),))
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from consilience.merge.plan import Recipe
+from consilience.merge.rules import Linear
+from consilience.merge.write import merge
+import safetensors.torch, torch
+
+def peak():
+    return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+root = Path(sys.argv[1])
+merge(Recipe(Linear(), (root / "tiny",) * 3), root / "warm")
+before = peak()
+merge(Recipe(Linear(), (root / "m0", root / "m1", root / "m2")), root / "out", max_shard=8 << 20, chunk=1 << 18)
+print(peak() - before)
+"""
+
+
+def test_memory_is_bound_by_shard_and_chunk_not_by_the_model(tmp_path: Path) -> None:
+    for name, layers in (("tiny", 1), ("m0", 20), ("m1", 20), ("m2", 20)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        save_file({f"layer.{k}.weight": torch.full((1024, 1024), float(k)) for k in range(layers)},
+                  tmp_path / name / "model.safetensors")
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
+    grown = int(done.stdout)
+    assert grown < 48, f"{grown} MB for three models of 80 MB: 5 chunks of 1 MB, a shard of 8 MB held and written"
+    assert len(tensors(tmp_path / "out")) == 20
