@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from consilience.errors import StoreError
 from consilience.store import Store
 from consilience.store.leases import Owner
 from consilience.types import Reply, Token
+from tests.models.faults import chat, faulty
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +57,7 @@ def test_records(tmp_path: Path) -> None:
         with Store(tmp_path / "a.db") as store:
             for key, value in (("q2", {"score": 1}), ("q1", [1, None]), ("q2", {"score": 2})):
                 await store.put("run", key, value)
-            assert list(store.items("run")) == [("q2", {"score": 2}), ("q1", [1, None])]
+            assert list(store.items("run")) == [("q1", [1, None]), ("q2", {"score": 2})]
             assert store.keys("run") == {"q1", "q2"} and store.keys("other") == set()
             assert store.get("run", "q1") == [1, None] and store.get("run", "q9") is None
             await store.remove("run", ["q1", "q9"])
@@ -63,6 +65,22 @@ def test_records(tmp_path: Path) -> None:
             with pytest.raises(StoreError, match="not JSON"):
                 await store.put("run", "q", object())
     run(work())
+
+
+def test_long_books_are_read_in_pages(tmp_path: Path) -> None:
+    async def work() -> None:
+        with Store(tmp_path / "a.db") as store:
+            await asyncio.gather(*(store.put("run", f"{i:05}", i) for i in range(1234)), store.put("s", "x", 1))
+            assert [value for _, value in store.items("run")] == list(range(1234)) and list(store.items("none")) == []
+    run(work())
+
+
+def test_many_open_a_new_store_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        stores = list(threads.map(lambda _: Store(tmp_path / "a.db"), range(8)))
+    for store in stores:
+        assert store.count() == 0
+        store.close()
 
 
 def test_a_bad_write_does_not_take_others_with_it(tmp_path: Path) -> None:
@@ -222,3 +240,37 @@ def test_two_processes_do_not_both_pay(tmp_path: Path) -> None:
     calls = _lines(tmp_path / "calls")
     assert len(calls) == len(set(calls)) == n
     assert all(len(_lines(tmp_path / f"handed{i}")) == n for i in range(2))
+
+
+ENDPOINT_CHILD = """
+import asyncio, sys
+from consilience.models.resolve import model
+from consilience.store import Store
+from consilience.types import Draws, Request
+
+async def main(path, url, n):
+    member = model({"model": "openai:m@" + url, "max_concurrency": 20}, store=Store(path))
+    asks = (member.generate(Request.of(f"question {i}"), Draws(2)) for i in range(n))
+    await asyncio.gather(*asks)
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+def test_what_a_server_is_asked_by_two_processes_of_which_one_is_killed(tmp_path: Path) -> None:
+    n, window = 80, 20
+    with faulty(chat("fine", wait=0.02)) as server:
+        def child() -> subprocess.Popen[bytes]:
+            return subprocess.Popen([sys.executable, "-c", ENDPOINT_CHILD, str(tmp_path / "a.db"), server.url, str(n)])
+
+        first, second = child(), child()
+        while len(server.bodies) < n // 2 and first.poll() is None:
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        assert second.wait(60) == 0
+        assert child().wait(60) == 0        # nothing is left to ask
+        asked = [(body["messages"][0]["content"], body["seed"]) for body in server.bodies]
+    assert len(set(asked)) == 2 * n and len(asked) <= 2 * n + window
+    with Store(tmp_path / "a.db") as store:
+        assert store.count() == 2 * n

@@ -21,6 +21,8 @@ class PerLoop(Generic[T]):
         """The one of the running loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._made:
+            for ended in [one for one in self._made if one.is_closed()]:
+                del self._made[ended]       # what was made may hold its loop, so it would stay for ever
             self._made[loop] = self._make()
         return self._made[loop]
 

@@ -17,6 +17,9 @@ from consilience.store.replies import pack, unpack
 from consilience.store.writer import Writer
 from consilience.types import Reply, Request, digest
 
+_PAGE = 500
+"""Records read at once."""
+
 
 def draw_key(request: Request, fingerprint: str) -> str:
     """What a draw depends on besides stream and index: everything that is asked, and of whom."""
@@ -94,7 +97,7 @@ class Store:
 
     def count(self) -> int:
         """Number of stored draws."""
-        return int(next(self._read("SELECT count(*) FROM draws"))[0])
+        return int(self._read("SELECT count(*) FROM draws")[0][0])
 
     # Records
 
@@ -111,9 +114,15 @@ class Store:
         return None
 
     def items(self, book: str) -> Iterator[tuple[str, Any]]:
-        """All records of a book with their keys, in order of first writing."""
-        for key, value in self._read("SELECT key, value FROM records WHERE book = ? ORDER BY rowid", (book,)):
-            yield key, json.loads(value)
+        """All records of a book with their keys, in order of the keys; a few hundred at a time are in memory."""
+        last: str | None = None
+        while True:
+            rows = self._read("SELECT key, value FROM records WHERE book = ? AND (? IS NULL OR key > ?) ORDER BY key LIMIT ?",
+                              (book, last, last, _PAGE))
+            for last, value in rows:
+                yield last, json.loads(value)
+            if len(rows) < _PAGE:
+                return
 
     def keys(self, book: str) -> set[str]:
         """The keys of a book."""
@@ -130,10 +139,10 @@ class Store:
             if finding != "ok":
                 raise explain(sqlite3.DatabaseError(f"malformed: {finding}"), self.path)
 
-    def _read(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
-                return iter(self._reader.execute(sql, values).fetchall())
+                return self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
