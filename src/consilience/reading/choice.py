@@ -11,7 +11,6 @@ from consilience.reading.base import ByKey
 from consilience.reading.text import boxed, json_answer, last_sentence, plain, squeeze, visible
 
 _WRAP = re.compile(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf)\{\s*([^{}]*?)\s*\}")
-_JOIN = r"(?:\s*\)?\s*(?:,|/|\bor\b|\band\b|&)\s*(?:\b(?:or|and|option)\b\s*)*\(?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +57,32 @@ class _Rules:
     verdict: re.Pattern[str]
 
 
+_NOUN = r"(?i:answer|option|choice|verdict)"
+_FILLER = r"(?:\s+(?!is\b|not\b)[\w'-]+|\s*\([^)\n]{4,30}\)){0,6}?"
+_IS = r"\s*(?:\bis\b|\bbe\b|\bwould\s+be\b|:|=|-)[\s:]*"
+_HEDGE = r"(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+){0,5}[:\s]*"
+_AFTER = r"because|since|as|is|and|or|which|due|given|for|with|in|if|but|not"
+_PRAISE = r"correct|right|best|better|stronger|true|answer|appropriate|accurate"
+_MARK = r"[(\[{]?"
+
+
 @lru_cache(maxsize=26)
 def _rules(n: int) -> _Rules:
-    upper = f"A-{chr(64 + n)}"
-    lower = f"a-{chr(96 + n)}"
-    mark = r"[(\[{]?"
-    word = r"(?<=\b[AI])\s+(?!(?:because|since|as|is|and|or|which|due|given|for|with|in|if|but|not)\b)[a-z]"
-    letter = rf"(?:{mark}(?P<upper>[{upper}])(?![\w'\u2019])(?!{word})|(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n))))"
-    noun = r"(?:answer|option|choice|verdict)"
+    upper, lower = f"A-{chr(64 + n)}", f"a-{chr(96 + n)}"
+    word = rf"(?<=\b[AI])\s+(?!(?:{_AFTER})\b)[a-z]"  # "A triangle", "I cannot": words, no letters
+    capital = rf"(?P<upper>[{upper}])(?![\w'\u2019])(?!{word})"
+    small = rf"(?P<lower>(?<=[(\[])[{lower}](?=[)\]])|[{lower}](?=\s*(?:[).,;:\]]|$|\n)))"
+    who = r"\b(?i:option|choice|answer|candidate|response|assistant|model|solution)"
+    seems = r"\s+(?:is|seems|appears|would\s+be)\s+(?:to\s+be\s+)?(?:the\s+)?(?:only\s+|most\s+|best\s+)?"
+    opens = r"\s*[)\].:]\s*(?=\S|$)|\s*,\s*(?=(?:because|since|as|which|given|due)\b)|\s+-\s"
+    opens_is = r"\s+(?=because\b|since\b|is\s+(?:the\s+)?(?:correct|right|answer|best))"
     return _Rules(
-        phrase=re.compile(
-            rf"(?i:\b{noun}\b(?!\s+{noun}s\b)(?:\s+(?!is\b|not\b)[\w'-]+|\s*\([^)\n]{{4,30}}\)){{0,6}}?\s*(?:\bis\b|\bbe\b|\bwould\s+be\b|:|=|-)"
-            rf"[\s:]*(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+){{0,5}}[:\s]*){mark}\(?{letter}"),
-        joined=re.compile(rf"[)\].]*\s*(?:(?:,|/|\bor\b|\band\b|&)\s*)+(?i:option\s+|choice\s+)?{mark}[{upper}{lower}](?![\w'\u2019])"),
+        phrase=re.compile(rf"(?i:\b{_NOUN}\b(?!\s+{_NOUN}s\b){_FILLER}{_IS}{_HEDGE}){_MARK}\(?(?:{capital}|{small})"),
+        joined=re.compile(rf"[)\].]*\s*(?:(?:,|/|\bor\b|\band\b|&)\s*)+(?i:option\s+|choice\s+)?{_MARK}[{upper}{lower}](?![\w'\u2019])"),
         alone=re.compile(rf"\W*?(?i:(?:option|choice|answer)\s*:?\s*)?\W*([{upper}])\W*", re.DOTALL),
-        opening=re.compile(rf"\W*?([{upper}])(?:\s*[)\].:]\s*(?=\S|$)|\s*,\s*(?=(?:because|since|as|which|given|due)\b)|\s+(?=because\b|since\b|is\s+(?:the\s+)?(?:correct|right|answer|best))|\s+-\s)"),
+        opening=re.compile(rf"\W*?([{upper}])(?:{opens}|{opens_is})"),
         bracketed=re.compile(rf"[(\[]([{upper}])[)\]]"),
-        verdict=re.compile(
-            rf"(?:\b(?i:option|choice|answer|candidate|response|assistant|model|solution)\s+{mark}([{upper}])[)\].]?|(?<![\w']){mark}([{upper}])[)\]]?)"
-            rf"\s+(?:is|seems|appears|would\s+be)\s+(?:to\s+be\s+)?(?:the\s+)?(?:only\s+|most\s+|best\s+)?(?:correct|right|best|better|stronger|true|answer|appropriate|accurate)"),
+        verdict=re.compile(rf"(?:{who}\s+{_MARK}([{upper}])[)\].]?|(?<![\w']){_MARK}([{upper}])[)\]]?){seems}(?:{_PRAISE})"),
     )
 
 

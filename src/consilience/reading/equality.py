@@ -19,6 +19,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from consilience.errors import ConfigError
+
 SECONDS = 6.0
 """Longest wait for one pair, after a worker has started."""
 START_SECONDS = 60.0
@@ -36,7 +38,7 @@ class _Worker:
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if self._line(START_SECONDS) is None:
             self.kill()
-            raise RuntimeError(f"the math-verify worker did not start: {sys.executable} {script}")
+            raise ConfigError(f"the math-verify worker did not start: {sys.executable} -I {script}; is math-verify installed there?")
 
     def ask(self, gold: str, answer: str, seconds: float) -> bool | None:
         """The verdict, or None when the worker hung or died (it is dead then)."""

@@ -38,6 +38,8 @@ def _load(datasets: Any, name: str) -> Any:
     try:
         if folder.is_dir():
             return datasets.load_from_disk(str(folder))
+        if name.startswith(("/", ".", "~")):
+            raise TaskError(f"hub:{name} is no folder; a data set of the hub is named hub:org/name or hub:org/name/config")
         parts = name.split("/")
         return datasets.load_dataset("/".join(parts[:2]), parts[2] if len(parts) > 2 else None)
     except (OSError, ValueError, RuntimeError) as error:
