@@ -31,9 +31,13 @@ def test_public_names_are_sorted_and_there() -> None:
 
 
 def test_every_method_is_public() -> None:
-    lines = [f'"{cls.__name__}": "{cls.__module__.removeprefix("consilience.")}",' for cls in methods().values()
-             if getattr(consilience, cls.__name__, None) is not cls]
-    assert not lines, "add to src/consilience/__init__.py:\n" + "\n".join(lines)
+    for cls in methods().values():
+        assert getattr(consilience, cls.__name__) is cls and cls.__name__ in consilience.__all__
+
+
+def test_a_star_import_brings_the_public_names() -> None:
+    assert python("from consilience import *\nprint(Team.__name__, MajorityVote.__name__, pool.__name__)").split() == [
+        "Team", "MajorityVote", "pool"]
 
 
 def python(code: str) -> str:

@@ -26,41 +26,30 @@ _HOME = {
     "load": "saved", "save": "saved",
     "member": "models.resolve:model", "pool": "models.resolve",
     "task": "tasks",
-    # methods
-    "BestOfN": "methods.search.best_of_n",
-    "BestOnDev": "methods.route.best_on_dev",
-    "Cascade": "methods.route.cascade",
-    "Contrast": "methods.token.contrast",
-    "Dare": "methods.weight.dare",
-    "DareTies": "methods.weight.dare",
-    "GreedySoup": "methods.weight.greedy_soup",
-    "KnnRouter": "methods.route.knn_router",
-    "LlmBlender": "methods.text.llm_blender",
-    "LogitFusion": "methods.token.logit_fusion",
-    "MajorityVote": "methods.text.majority_vote",
-    "MixtureOfAgents": "methods.text.mixture_of_agents",
-    "MultiagentRefine": "methods.text.refine",
-    "PromptRouting": "methods.route.prompt_routing",
-    "RandomMember": "methods.route.random_member",
-    "SelfConsistency": "methods.text.self_consistency",
-    "StructuredInteraction": "methods.text.structured_interaction",
-    "TaskArithmetic": "methods.weight.task_arithmetic",
-    "Ties": "methods.weight.ties",
-    "UniformSoup": "methods.weight.uniform_soup",
 }
 """Public name -> the room that it lives in (`room:other_name` where it is called otherwise there)."""
 
-__all__ = sorted([*_HOME, "__version__"])  # type: ignore[assignment]
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    """A public name, loaded now. Besides those of `_HOME`, every registered method is one by its class name."""
+    if name == "__all__":
+        return sorted([*_HOME, *_methods(), "__version__"])
+    if name in _HOME:
+        room, _, inner = _HOME[name].partition(":")
+        value = getattr(importlib.import_module(f"{__name__}.{room}"), inner or name)
+    elif not name.startswith("_") and name in _methods():
+        value = _methods()[name]
+    else:
         raise AttributeError(f"module 'consilience' has no attribute {name!r}")
-    room, _, inner = _HOME[name].partition(":")
-    value = getattr(importlib.import_module(f"{__name__}.{room}"), inner or name)
     globals()[name] = value
     return value
 
 
+def _methods() -> dict[str, type]:
+    from consilience.registry import methods
+
+    return {cls.__name__: cls for cls in methods().values()}
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})
