@@ -98,3 +98,22 @@ def test_cancelling_ends_the_wait() -> None:
                 await task
             return time.monotonic() - began
     assert run(work()) < 1
+
+
+def test_a_stream_may_be_left_and_cancelled() -> None:
+    async def work() -> None:
+        with faulty(events(*[delta("a")] * 50, delta("b", "stop"))) as server:
+            stream = Retried(Endpoint("m", server.url), QUICK).stream(ASK)
+            assert (await anext(stream)).text == "a"
+            await stream.aclose()  # type: ignore[attr-defined]
+
+        async def listen() -> None:
+            async for _ in Retried(Scripted("a", ["x"], delay=10), QUICK).stream(ASK):
+                pass
+
+        task = asyncio.create_task(listen())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    run(work())
