@@ -41,6 +41,10 @@ def fences(path: Path, *languages: str) -> list[Fence]:
     return [f for f in found if f.language in languages]
 
 
+EMBEDDED = re.compile(r"""(pool|member)\(["']nursery|pool_cards\(|nursery\.WEIGHTS""")
+"""Code that asks embedded models needs torch and their weights; no mark is needed for that."""
+
+
 def names(paths: list[Path]) -> list[str]:
     return [str(p.relative_to(ROOT)) for p in paths]
 
@@ -65,7 +69,10 @@ def test_python_runs(path: Path, tmp_path: Path) -> None:
     for fence in found:
         compile(fence.code, f"{path.name}:{fence.line}", "exec", flags=0x2000)  # top-level await is fine to compile
     runnable = [f for f in found if "endpoint" not in f.needs]
-    reason = lacking(frozenset().union(*(f.needs for f in runnable)))
+    wanted = frozenset().union(*(f.needs for f in runnable))
+    if any(EMBEDDED.search(f.code) for f in runnable):
+        wanted |= {"local", "weights"}
+    reason = lacking(wanted)
     if reason:
         pytest.skip(f"{path.name} needs {reason}")
     script = "\n".join("\n" * (f.line - 1 - prior) + f.code for f, prior in zip(runnable, ends(runnable), strict=True))
