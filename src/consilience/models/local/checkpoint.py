@@ -110,7 +110,7 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     path = Path(source).expanduser()
     if path.is_dir():
         return path.resolve()
-    if isinstance(source, Path) or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+    if isinstance(source, Path) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source)):
         raise ConfigError(f"no checkpoint folder at {source}")
     return _download(str(source), revision)
 

@@ -137,7 +137,7 @@ class LocalHost:
         self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._blocked: deque[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = deque()
         self._version = 0
-        self._closed = False
+        self._closed = self._served = False
         self._thread: threading.Thread | None = None
 
     # -- asked from event loops ------------------------------------------------------------------------------------
@@ -258,6 +258,7 @@ class LocalHost:
 
     def _work(self, work: Work) -> None:
         """Serve one queue until it is empty. The edge of the thread: whatever fails reaches the callers."""
+        self._served = False
         try:
             loaded = self._grant(work.checkpoints)
             begun = time.perf_counter()
@@ -318,8 +319,9 @@ class LocalHost:
                 self._queues.pop(work, None)
                 return []
             others = [w for w, q in self._queues.items() if q and w != work]
-            if most is not None and (self._closed or self._late(others) is not None):
+            if most is not None and (self._closed or (self._served and self._late(others) is not None)):
                 return []
+            self._served = True
             taken = [queue.popleft() for _ in range(len(queue) if most is None else min(most, len(queue)))]
             if self._blocked and self.waiting < self._most_waiting:
                 blocked, self._blocked = self._blocked, deque()
@@ -351,11 +353,8 @@ class LocalHost:
             left += 1
         if left:
             self.stats.swaps += 1
-            import gc
-
-            import torch
-            gc.collect()
             if self.device.type == "cuda":
+                import torch
                 torch.cuda.empty_cache()
 
     def _forward(self, work: Work, loaded: Sequence[Loaded]) -> None:
@@ -380,7 +379,8 @@ class LocalHost:
 
         def done(row: Row) -> None:
             item = items.pop(row)
-            item.call.deliver(item.index, row.error or row)
+            gone = ModelError("the local host was closed", reason="down") if row.reason == "cancelled" else None
+            item.call.deliver(item.index, row.error or gone or row)
 
         def source(most: int) -> list[Row]:
             if self._closed:

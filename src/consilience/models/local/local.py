@@ -151,6 +151,8 @@ class LocalModel:
 
     async def _decode(self, mates: Sequence[LocalModel], requests: Sequence[Request], combiner: Combiner,
                       draws: Draws, scope: Scope, emit: Callable[[str], None] | None) -> list[Reply]:
+        if silent := [m._name for m in mates if m.checkpoint.verifier]:
+            raise ModelError(f"{', '.join(silent)}: a verifier rates answers and writes none", reason="refused")
         prompts = [m.chat.prompt(r, m.card) for m, r in zip(mates, requests, strict=True)]
         ids = tuple(m.chat.ids(p.text) for m, p in zip(mates, prompts, strict=True))
         limit = self._limit(mates, ids, requests[0])
