@@ -25,6 +25,9 @@ class Faulty(ThreadingHTTPServer):
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that hung up is no news."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
@@ -88,8 +91,8 @@ def hang(seconds: float) -> Answer:
     return answer
 
 
-def events(*chunks: Any, broken: bool = False) -> Answer:
-    """A stream of chunks; `broken` ends it without a word."""
+def events(*chunks: Any, broken: bool = False, wait: float = 0.0) -> Answer:
+    """A stream of chunks, `wait` seconds apart; `broken` ends it without a word."""
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("content-type", "text/event-stream")
@@ -97,6 +100,7 @@ def events(*chunks: Any, broken: bool = False) -> Answer:
         handler.end_headers()
         lines = [f"data: {json.dumps(c)}\n\n" for c in chunks] + ([] if broken else ["data: [DONE]\n\n"])
         for line in lines:
+            time.sleep(wait)
             handler.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
         if broken:
             handler.close_connection = True

@@ -180,6 +180,18 @@ def test_streams_that_break() -> None:
         assert caught.value.reason == reason
 
 
+def test_leaving_a_stream_hangs_up() -> None:
+    async def work(url: str) -> None:
+        stream = Endpoint("m", url).stream(ASK)
+        assert (await anext(stream)).text == "a"
+        await stream.aclose()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)
+
+    with faulty(events(*[delta("a")] * 200, delta("b", "stop"), wait=0.05)) as server:
+        run(work(server.url))
+        assert server.busy == 0     # ten seconds before the stream would have ended
+
+
 def test_reasoning_is_kept_apart() -> None:
     for answer in (chat("<think>2 and 2\nis 4</think>\n\nFour."), chat("2 and 2\nis 4</think>Four."),
                    chat("Four.", message={"reasoning_content": "2 and 2\nis 4"}),

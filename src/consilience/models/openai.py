@@ -73,9 +73,10 @@ class Endpoint:
             values["stream_options"] = {"include_usage": True}
         story, began = _Story(self.wire.api), time.perf_counter()
         try:
-            async for chunk in await self._create(values, scope):
-                if text := story.take(chunk):
-                    yield Event("delta", text)
+            async with await self._create(values, scope) as chunks:     # leaving the stream hangs up
+                async for chunk in chunks:
+                    if text := story.take(chunk):
+                        yield Event("delta", text)
         except _client_errors() as error:
             raise explain(self.card.name, error) from error
         if text := story.end():
