@@ -170,3 +170,47 @@ def test_a_method_without_a_run_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="abstract"):
         Nothing()  # type: ignore[abstract]
+
+
+@dataclass(frozen=True)
+class Ranked(Method):
+    level: ClassVar = Level.ROUTE
+
+    async def run(self, request: Request, members: Members) -> Last:
+        return Last.ranked(members.everyone, request, ranked=True)
+
+
+def test_a_last_ask_passes_on_to_the_next_and_streams_alike() -> None:
+    team = Team(Ranked(), [down("a"), Scripted("b", [None]), Scripted("c", ["C"]), Scripted("d", ["D"])])
+
+    async def stream() -> tuple[str, Reply | None]:
+        text, done = "", None
+        async for event in team.stream(QUESTION):
+            text, done = text + event.text * (event.kind == "delta"), event.reply or done
+        return text, done
+    [reply] = asyncio.run(team.generate(QUESTION))
+    text, done = asyncio.run(stream())
+    assert done is not None and text == done.text == reply.text == "C"
+    for one in (reply, done):
+        assert [p.model for p in one.parts] == ["b", "c"] and [a.member for a in one.absent] == ["a"]
+        assert dict(one.note) == {"ranked": True, "fallback": True} and one.usage.calls == 2
+    with pytest.raises(NoAnswerError):
+        asyncio.run(Team(Ranked(), [down("a"), Scripted("b", [None])]).generate(QUESTION))
+
+
+def test_a_streamed_draw_is_the_draw_that_asking_would_give() -> None:
+    one = Scripted("a", ["A", "B", "C"])
+
+    @dataclass(frozen=True)
+    class Again(Method):
+        level: ClassVar = Level.ROUTE
+
+        async def run(self, request: Request, members: Members) -> Last:
+            await ask_all(members, request)
+            return Last(members[1], request)
+    team = Team(Again(), [one, one])
+
+    async def stream() -> str:
+        return "".join([event.text async for event in team.stream(QUESTION) if event.kind == "delta"])
+    [reply] = asyncio.run(team.generate(QUESTION))
+    assert asyncio.run(stream()) == reply.text == "A", "draw 3 of three answers that repeat"

@@ -10,7 +10,7 @@ causal path of the run (a wave takes as long as its slowest reply), so a warm st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Measured, Model, NextTokens, Score, Verify
 from consilience.prompt import put, render
-from consilience.types import Absent, Draws, Reply, Request, Scope, Token, digest
+from consilience.types import Absent, Draws, Event, Reply, Request, Scope, Token, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,13 +101,31 @@ class Member:
         scope = self.run.scope
         if request.sampling.greedy:
             return (await self.model.generate(request, Draws(), scope)) * n
-        key = (self.index, *_content(request))
-        first = self.run.taken.get(key, 0)
-        self.run.taken[key] = first + n
+        first = self._take(request, n)
         if self.copies == 1:
             return await self.model.generate(request, Draws(n, first, self.run.stream), scope)
         single = [Draws(1, self.copy + j * self.copies, self.run.stream) for j in range(first, first + n)]
         return [r for [r] in await asyncio.gather(*(self.model.generate(request, d, scope) for d in single))]
+
+    def _take(self, request: Request, n: int) -> int:
+        """Number the next `n` draws of this request; the number of the first."""
+        key = (self.index, *_content(request))
+        first = self.run.taken.get(key, 0)
+        self.run.taken[key] = first + n
+        return first
+
+    async def stream(self, request: Request) -> AsyncIterator[Event]:
+        """The next draw of this request as it comes: deltas, then `done` with the reply that `ask` would give."""
+        started, order = clock.get(), self.run.begin()
+        draw = Draws() if request.sampling.greedy else Draws(
+            1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
+        async for event in self.model.stream(request, draw, self.run.scope):
+            if event.kind == "done" and event.reply is not None:
+                reply = _read(event.reply, request, request.form or "answer", started)
+                self.run.note(self.index, order, reply.having(tokens=None))
+                clock.set(started + reply.seconds)
+                event = Event("done", reply=reply)
+            yield event
 
     def power(self, kind: type[P]) -> P:
         """A power that the binding has already checked."""

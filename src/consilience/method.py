@@ -100,13 +100,20 @@ class Cast:
 class Last:
     """The last ask of a method, not yet made: `Team.generate` makes it, `Team.stream` streams it.
 
-    `otherwise`, the best reply so far, answers when the ask fails, cannot be read or cannot be paid.
+    A member that fails or says nothing passes the ask on to the members of `then`, in order. `otherwise`, the best reply
+    so far, answers when the ask fails, cannot be read or cannot be paid.
     """
 
     member: Member
     request: Request
     otherwise: Reply | None = None
     note: Mapping[str, Any] = field(default_factory=dict)
+    then: Sequence[Member] = ()
+
+    @classmethod
+    def ranked(cls, ranking: Sequence[Member], request: Request, **note: Any) -> Self:
+        """Ask the first of a ranking; when it fails or says nothing, the next."""
+        return cls(ranking[0], request, None, note, tuple(ranking[1:]))
 
 
 @dataclass(frozen=True)

@@ -164,17 +164,25 @@ class Team:
         return await self.method.run(request, self._cast(run))
 
     async def _last(self, last: Last) -> Reply:
-        try:
-            reply = await last.member.ask(last.request)
-        except (ModelError, NoAnswerError) as error:
-            if last.otherwise is None:
-                raise
-            last.member.run.absent.append(absence(last.member, error))
-            return last.otherwise.noting(**last.note, fallback="last ask failed")
-        unread = reply.reading is None and last.request.format is not None
-        if last.otherwise is not None and (not reply.text or (unread and last.otherwise.reading is not None)):
-            return last.otherwise.noting(**last.note, fallback="last ask unread")
-        return reply.noting(**last.note)
+        reply, failure = None, NoAnswerError(f"{self.name}: no member produced any text")
+        for place, member in enumerate((last.member, *last.then)):
+            try:
+                reply = (await member.ask(last.request)).noting(**last.note, **({"fallback": True} if place else {}))
+            except (ModelError, NoAnswerError) as error:
+                member.run.absent.append(absence(member, error))
+                failure = error
+                continue
+            if reply.text or reply.score is not None:
+                break
+        if last.otherwise is not None:
+            if reply is None:
+                return last.otherwise.noting(**last.note, fallback="last ask failed")
+            unread = reply.reading is None and last.request.format is not None
+            if not reply.text or (unread and last.otherwise.reading is not None):
+                return last.otherwise.noting(**last.note, fallback="last ask unread")
+        if reply is None:
+            raise failure
+        return reply
 
     def _finish(self, reply: Reply, request: Request, run: Run, draw: int, started: float) -> Reply:
         parts = run.tree()
@@ -222,24 +230,29 @@ class Team:
         yield Event("done", reply=self._finish(outcome, request, run, draw.first, started))
 
     async def _stream_last(self, last: Last) -> AsyncIterator[Event]:
-        member, spoken = last.member, False
-        begun, order = clock.get(), member.run.begin()
-        member.run.watch = None
-        try:
-            async for event in member.model.stream(last.request, Draws(1, 0, member.run.stream), member.run.scope):
-                spoken = spoken or event.kind == "delta"
-                if event.kind == "done" and event.reply is not None:
-                    asked = last.request.form or "answer"
-                    member.run.note(member.index, order, event.reply.having(asked=asked, started=begun, tokens=None))
-                    event = Event("done", reply=event.reply.noting(**last.note))
-                    clock.set(begun + event.reply.seconds)
-                yield event
-        except (ModelError, NoAnswerError) as error:
-            if spoken or last.otherwise is None:
-                raise
-            member.run.absent.append(absence(member, error))
-            yield Event("delta", last.otherwise.text or "")
-            yield Event("done", reply=last.otherwise.noting(**last.note, fallback="last ask failed"))
+        failure: Exception = NoAnswerError(f"{self.name}: no member produced any text")
+        last.member.run.watch = None
+        for place, member in enumerate((last.member, *last.then)):
+            spoken = False
+            try:
+                async for event in member.stream(last.request):
+                    spoken = spoken or bool(event.text)
+                    if event.kind == "done" and event.reply is not None:
+                        if not event.reply.text:
+                            break
+                        more = {"fallback": True} if place else {}
+                        yield Event("done", reply=event.reply.noting(**last.note, **more))
+                        return
+                    yield event
+            except (ModelError, NoAnswerError) as error:
+                if spoken:
+                    raise
+                member.run.absent.append(absence(member, error))
+                failure = error
+        if last.otherwise is None:
+            raise failure
+        yield Event("delta", last.otherwise.text or "")
+        yield Event("done", reply=last.otherwise.noting(**last.note, fallback="last ask failed"))
 
     def power(self, kind: type[P]) -> P | None:
         """`Fits` for any team; a merging team offers its child's powers once it is made."""

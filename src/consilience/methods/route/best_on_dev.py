@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, ask_ranked
-from consilience.method import Level, Method
+from consilience.gather import Members
+from consilience.method import Last, Level, Method
 from consilience.registry import register
-from consilience.types import Reply, Request
+from consilience.types import Request
 
 
 @register
@@ -24,5 +24,5 @@ class BestOnDev(Method):
     cost: ClassVar = "1"
     reads: ClassVar = False
 
-    async def run(self, request: Request, members: Members) -> Reply:
-        return await ask_ranked(members.ranking, request)
+    async def run(self, request: Request, members: Members) -> Last:
+        return Last.ranked(members.ranking, request)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from consilience.errors import ConfigError, TeamError
-from consilience.gather import Members, ask_ranked, place_of
+from consilience.gather import Members, place_of
 from consilience.learn.neighbours import best_size, expected
 from consilience.learn.vectors import TextVectors
-from consilience.method import Cast, Dev, Level, Method, Scored
+from consilience.method import Cast, Dev, Last, Level, Method, Scored
 from consilience.registry import register
-from consilience.types import Reply, Request
+from consilience.types import Request
 
 
 @register
@@ -54,13 +54,13 @@ class KnnRouter(Method):
         size = self.k or best_size([vectors.similar(text, len(texts)) for text in texts[:1000]], merit)
         return self.with_learned({"k": size}, merit=merit, **vectors.arrays())
 
-    async def run(self, request: Request, members: Members) -> Reply:
+    async def run(self, request: Request, members: Members) -> Last:
         found = self.found()
         merit = found.arrays["merit"]
         similar = TextVectors.restore(found.arrays).similar(request.question, len(merit))
         worth = [round(float(w), 6) for w in expected(similar, merit, found.values["k"])]
         ranking = sorted(members, key=lambda m: (-worth[m.index], place_of(m)))
-        return (await ask_ranked(ranking, request)).noting(route=ranking[0].name, expected=worth[ranking[0].index])
+        return Last.ranked(ranking, request, route=ranking[0].name, expected=worth[ranking[0].index])
 
     def _merit(self, scored: Scored) -> float:
         cost = scored.reply.cost if scored.reply is not None else 0.0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.gather import Member, Members, absence, ask_ranked, put
-from consilience.method import Cast, Level, Method, Role
+from consilience.gather import Member, Members, absence, put
+from consilience.method import Cast, Last, Level, Method, Role
 from consilience.registry import register
-from consilience.types import Reply, Request, digest
+from consilience.types import Request, digest
 
 
 @register
@@ -41,13 +41,12 @@ class PromptRouting(Method):
         if len(cast.members) > 26:
             raise TeamError(f"prompt-routing letters its members, at most 26; got {len(cast.members)}")
 
-    async def run(self, request: Request, members: Members) -> Reply:
+    async def run(self, request: Request, members: Members) -> Last:
         if len(members) == 1:
-            return await ask_ranked(members, request)
+            return Last(members[0], request)
         chosen = await self._choose(request, members)
         ranking = members.ranking if chosen is None else [chosen, *(m for m in members.ranking if m is not chosen)]
-        reply = await ask_ranked(ranking, request)
-        return reply.noting(route=ranking[0].name, routed=chosen is not None)
+        return Last.ranked(ranking, request, route=ranking[0].name, routed=chosen is not None)
 
     async def _choose(self, request: Request, members: Members) -> Member | None:
         told = self.descriptions or tuple(m.card.description or m.name for m in members)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, ask_ranked
-from consilience.method import Level, Method
+from consilience.gather import Members
+from consilience.method import Last, Level, Method
 from consilience.registry import register
-from consilience.types import Reply, Request, digest
+from consilience.types import Request, digest
 
 
 @register
@@ -24,6 +24,6 @@ class RandomMember(Method):
     cost: ClassVar = "1"
     reads: ClassVar = False
 
-    async def run(self, request: Request, members: Members) -> Reply:
+    async def run(self, request: Request, members: Members) -> Last:
         lot = [members.run.stream, request.key()]
-        return await ask_ranked(sorted(members, key=lambda m: digest([*lot, m.card.fingerprint, m.copy])), request)
+        return Last.ranked(sorted(members, key=lambda m: digest([*lot, m.card.fingerprint, m.copy])), request)
