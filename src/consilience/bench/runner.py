@@ -120,7 +120,7 @@ class _Bench:
                 await self._run(number, planned)
             except (ConsilienceError, ExceptionGroup) as error:
                 fault = first(error)
-                if not isinstance(fault, TeamError) or self.plan.experiment.methods is not None:
+                if not isinstance(fault, TeamError) or not self._dispensable(planned):
                     raise fault from None
                 self._leave_out(number, planned, fault)
             finally:
@@ -129,6 +129,12 @@ class _Bench:
         for task in self.plan.tasks:
             if task.dev:
                 await self._best(task.name)
+
+    def _dispensable(self, planned: PlannedRun) -> bool:
+        """Whether a contestant that turns out not to be playable is left out: nobody named it, or it needs what was
+        not recorded."""
+        recorded = any(m.card.recorded for m in self.plan.pool)
+        return self.plan.experiment.methods is None or planned.contestant.kind == "control" or recorded
 
     def _leave_out(self, number: int, planned: PlannedRun, error: BaseException) -> None:
         self.places = {key: place for key, place in self.places.items() if place[0] != number}
@@ -144,7 +150,7 @@ class _Bench:
         if isinstance(model, Team):
             model, code = await self._fit(model, planned), code_digest(model)
         worn = wear(model, self.store, self.spending)
-        identity = digest([VERSION, contestant.name, model.card.fingerprint, code])
+        identity = digest([VERSION, task.name, contestant.name, model.card.fingerprint, code])
         extras = self._extras(model)
         keys = {e.id: digest([identity, content_digest(e)]) for e in task.test}
         todo = self._todo(number, task.test, keys)
@@ -217,7 +223,7 @@ class _Bench:
         task, members = planned.task, [c.name for c in self.plan.members]
         table = _member_rows(self.results.folder, task.name, set(members), self.places)
         rows = {e.id: [row for name in members if (row := table.get((name, e.id))) is not None] for e in task.test}
-        keys = {e.id: digest([VERSION, ORACLE, [row.key for row in rows[e.id]]]) for e in task.test}
+        keys = {e.id: digest([VERSION, task.name, ORACLE, [row.key for row in rows[e.id]]]) for e in task.test}
         todo = self._todo(number, task.test, keys)
         tally = _Tally(planned, self.watch, len(task.test) - len(todo))
         for example in reversed(todo):

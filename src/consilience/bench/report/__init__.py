@@ -27,6 +27,7 @@ def report(folders: Sequence[str | Path], out: str | Path | None = None) -> Path
     found = tables(sources)
     boards = [rank(table, sources) for table in found]
     target = Path(out) if out is not None else places[0] / REPORT
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_csv(target.with_name(LEADERBOARD), [line for board in boards for line in board])
     plotly = library()
     views = [task_view(table, board) for table, board in zip(found, boards, strict=True)]

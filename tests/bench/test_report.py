@@ -1,0 +1,107 @@
+"""The report's words and numbers, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilience.bench import make_plan, report, run
+from consilience.bench.leaderboard import standings, verdict
+from consilience.bench.report import numbers
+from consilience.bench.report.browser import QUESTIONS, browser
+from consilience.bench.statistics import Interval
+from consilience.bench.table import read_source, tables
+from tests.bench.scenes import experiment, pool, quiz
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out: Path = tmp_path_factory.mktemp("report")
+    plan = make_plan(experiment("majority-vote", "multiagent-refine"), pool=pool(), tasks=[quiz(400, dev=60)])
+    asyncio.run(run(plan, out))
+    return out
+
+
+def embedded(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_the_page_asks_for_nothing_from_outside(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    own = page.replace(next(iter(re.findall(r"<script>/\*.*?</script>", page, re.DOTALL)), ""), "")
+    assert "default-src 'none'" in own
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', own), "no address but anchors in this page"
+    assert not re.search(r"@import|url\(\s*['\"]?https?:", own)
+
+
+def test_findings_say_plainly_what_is_shown_and_what_is_not(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "The best single member, chosen on dev, is high" in page
+    assert "No method is shown to be better than it" in page or "shown to be better than it. The highest" in page
+    assert verdict(0.1, Interval(0.05, 0.15), 0.01) == "better"
+    assert verdict(-0.1, Interval(-0.15, -0.05), 0.01) == "worse"
+    assert verdict(0.1, Interval(0.05, 0.15), 0.05) == "no difference shown"
+    assert verdict(0.1, Interval(0.0, 0.15), 0.01) == "no difference shown"
+
+
+def test_differences_are_to_the_member_chosen_on_dev_and_adjusted_over_methods(folder: Path) -> None:
+    board = {line.method: line for line in standings([folder])}
+    assert {line.reference for line in board.values()} == {"high"}
+    vote = board["majority-vote"]
+    assert vote.difference == pytest.approx(vote.score - board["high"].score)
+    assert vote.diff_low is not None and vote.diff_high is not None and vote.difference is not None
+    assert vote.diff_low <= vote.difference <= vote.diff_high and vote.ci_low < vote.score < vote.ci_high
+    assert vote.p is not None and vote.p_adjusted is not None and vote.p_adjusted >= vote.p
+    assert board["low"].p_adjusted is None and board["high"].verdict == "the best single member"
+
+
+def test_the_browser_holds_a_bounded_sample_and_says_so(folder: Path) -> None:
+    data = embedded((folder / "report.html").read_text())
+    assert len(data["questions"]) == QUESTIONS and data["total"] == 400
+    whys = {q["w"] for q in data["questions"]}
+    assert {"only a team", "some team lost it"} <= whys or "some team lost it" in whys
+    one = data["questions"][0]
+    answer = next(a for a in one["a"] if a[0] == "majority-vote")
+    tree = data["replies"][answer[3]]
+    parts = [data["replies"][i] for i in tree[8]]
+    assert [p[0] for p in parts] == ["low", "middle", "high"] and tree[4][0] == 3
+    drafts = {data["replies"][next(a for a in one["a"] if a[0] == name)[3]][2] for name in ("low", "middle", "high")}
+    assert {p[2] for p in parts} == drafts
+
+
+def test_text_of_models_cannot_break_out_of_the_page(tmp_path: Path) -> None:
+    from tests.members import Scripted
+
+    evil = Scripted("evil", ["</script><script>alert(1)</script> Answer: A"])
+    other = Scripted("<b>bold</b>", ["Answer: B"])
+    asyncio.run(run(make_plan(experiment("majority-vote"), pool=[evil, other], tasks=[quiz(6)]), tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "<script>alert" not in page and "<b>bold" not in page
+    assert any("alert(1)" in (r[2] or "") for r in embedded(page)["replies"])
+
+
+def test_without_plotly_the_page_names_the_extra_and_keeps_the_rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    page = report([folder], folder / "plain.html").read_text()
+    assert "consilience[report]" in page and len(page) < 2_000_000
+    assert "majority-vote" in page and embedded(page)["questions"]
+
+
+def test_small_questions_sets_are_whole(tmp_path: Path) -> None:
+    asyncio.run(run(make_plan(experiment("majority-vote"), pool=pool(), tasks=[quiz(9)]), tmp_path))
+    assert len(browser(tables([read_source(tmp_path)]), [tmp_path])["questions"]) == 9
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert [numbers.percent(0.934), numbers.percent(None), numbers.points(-0.0123)] == ["93.4%", "–", "−1.2"]
+    assert [numbers.money(x) for x in (None, 0, 12.5, 0.0123, 4.4e-7)] == ["unknown", "$0", "$12.50", "$0.0123", "$0.000000440"]
+    assert [numbers.p_value(x) for x in (0.0004, 0.0312, 1.0)] == ["<.001", ".031", "1"]
+    assert [numbers.count(x) for x in (12345, 8.66, 3.0)] == ["12,345", "8.7", "3"]

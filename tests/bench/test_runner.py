@@ -1,0 +1,235 @@
+"""Running: what is written, what is shared, what survives, and what the controls are."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+
+from consilience.bench import Entry, Outcome, Progress, make_plan, report, run
+from consilience.errors import ConfigError, ModelError, StoreError
+from consilience.gather import Members, ask_all
+from consilience.method import Cast, Dev, Level, Method
+from consilience.types import Reply, Request
+from tests.bench.scenes import experiment, knower, pool, quiz
+from tests.members import Scripted, down
+
+
+def bench(folder: Path, *methods: Any, members: Any = None, task: Any = None, **changes: Any) -> Outcome:
+    options = {k: changes.pop(k) for k in ("store", "progress", "retry_failed") if k in changes}
+    plan = make_plan(experiment(*methods, **changes), pool=members or pool(), tasks=[task or quiz()])
+    return asyncio.run(run(plan, folder, **options))
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def of(folder: Path, method: str) -> list[dict[str, Any]]:
+    return [row for row in rows(folder) if row["method"] == method]
+
+
+def test_a_folder_holds_all_that_is_promised(tmp_path: Path) -> None:
+    outcome = bench(tmp_path, "majority-vote", "multiagent-refine")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"experiment.yaml", "results.jsonl", "traces.jsonl", "leaderboard.csv", "report.html"} <= names
+    row = of(tmp_path, "majority-vote")[0]
+    assert {"method", "level", "task", "split", "id", "text", "reading", "score", "calls", "prompt_tokens",
+            "completion_tokens", "cost", "seconds", "members", "absent", "trace"} <= set(row)
+    assert (row["split"], row["calls"], row["draws"], row["members"]) == ("test", 3, 3, ["low", "middle", "high"])
+    traces = {t["trace"]: t["reply"] for t in map(json.loads, (tmp_path / "traces.jsonl").read_text().splitlines())}
+    tree = traces[row["trace"]]
+    assert [part["model"] for part in tree["parts"]] == row["members"] and tree["note"]["votes"]
+    assert all(r["trace"] in traces for r in rows(tmp_path))
+    resolved = yaml.safe_load((tmp_path / "experiment.yaml").read_text())
+    assert {"versions", "prompts", "members", "seed"} <= set(resolved)
+    with (tmp_path / "leaderboard.csv").open() as file:
+        board = {line["method"]: line for line in csv.DictReader(file)}
+    assert float(board["majority-vote"]["score"]) == sum(r["score"] for r in of(tmp_path, "majority-vote")) / 30
+    assert [line.method for line in outcome.leaderboard] == list(board)
+
+
+def test_rows_are_sorted_and_two_runs_are_equal(tmp_path: Path) -> None:
+    for name, window in (("a", 1), ("b", 50)):
+        bench(tmp_path / name, "majority-vote", "multiagent-refine", window=window)
+    for file in ("results.jsonl", "traces.jsonl", "leaderboard.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_first_drafts_are_shared_and_the_order_of_methods_changes_no_number(tmp_path: Path) -> None:
+    members = pool()
+    bench(tmp_path / "a", "majority-vote", "multiagent-refine", members=members, controls=False)
+    asked = [prompt for m in members for prompt in m.prompts if "<<<" not in prompt]
+    assert len(asked) == 3 * (30 + 20), "each member drafts each test and dev question once"
+    bench(tmp_path / "b", "multiagent-refine", "majority-vote", controls=False)
+    boards = [{x["method"]: x for x in csv.DictReader((tmp_path / d / "leaderboard.csv").open())} for d in "ab"]
+    for name in boards[0]:
+        same = [{k: v for k, v in board[name].items() if k != "spent"} for board in boards]
+        assert same[0] == same[1]
+    assert float(boards[0]["multiagent-refine"]["cost"]) > float(boards[0]["multiagent-refine"]["spent"]) > 0
+
+
+def test_a_store_that_others_filled_costs_nothing_now_but_the_same_on_record(tmp_path: Path) -> None:
+    first = bench(tmp_path / "a", "majority-vote", store=tmp_path / "shared.sqlite")
+    again = bench(tmp_path / "b", "majority-vote", store=tmp_path / "shared.sqlite")
+    for a, b in zip(first.leaderboard, again.leaderboard, strict=True):
+        assert (a.method, a.score, a.cost, a.fit_cost) == (b.method, b.score, b.cost, b.fit_cost)
+        assert b.spent == 0.0
+
+
+def test_the_controls_are_what_they_say(tmp_path: Path) -> None:
+    bench(tmp_path, "majority-vote")
+    by = {name: {r["id"]: r for r in of(tmp_path, name)} for name in
+          ("low", "middle", "high", "best-on-dev", "random-member", "oracle", "self-consistency-of-best")}
+    for id_ in by["low"]:
+        members = [by[name][id_] for name in ("low", "middle", "high")]
+        assert by["oracle"][id_]["score"] == max(r["score"] for r in members)
+        assert by["oracle"][id_]["calls"] == 3
+        assert by["best-on-dev"][id_]["text"] == by["high"][id_]["text"]
+        assert by["random-member"][id_]["text"] in {r["text"] for r in members}
+        assert by["self-consistency-of-best"][id_]["members"] == ["high"]
+        assert by["self-consistency-of-best"][id_]["calls"] == 3
+    assert len({tuple(r["members"]) for r in by["random-member"].values()}) == 3
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    calm = tmp_path / "calm"
+    bench(calm, "majority-vote", "multiagent-refine")
+    members, seen = pool(), []
+
+    async def interrupted() -> None:
+        plan = make_plan(experiment("majority-vote", "multiagent-refine", window=4), pool=members, tasks=[quiz()])
+        task = asyncio.current_task()
+
+        def watch(state: Progress) -> None:
+            seen.append(state)
+            if state.method == "multiagent-refine" and state.done == 9:
+                assert task is not None
+                task.cancel()
+
+        await run(plan, tmp_path / "cut", progress=watch)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(interrupted())
+    before = len(of(tmp_path / "cut", "multiagent-refine"))
+    assert before >= 9
+    with (tmp_path / "cut" / "results.jsonl").open("a") as file:
+        file.write('{"method":"multiagent-ref')
+    asked = sum(len(m.asked) for m in members)
+    bench(tmp_path / "cut", "majority-vote", "multiagent-refine", members=members)
+    fresh = sum(len(m.asked) for m in members) - asked
+    assert 0 < fresh < asked / 2
+    for file in ("results.jsonl", "traces.jsonl"):
+        assert (tmp_path / "cut" / file).read_bytes() == (calm / file).read_bytes()
+
+
+def test_unanswered_questions_score_zero_are_counted_and_can_be_asked_again(tmp_path: Path) -> None:
+    class Moody(Scripted):
+        well = False
+
+        def _one(self, request: Request, draw: int) -> Reply:
+            if not self.well and "test question 3" in request.question:
+                raise ModelError("moody is down", reason="down")
+            return super()._one(request, draw)
+
+    moody = Moody("moody", lambda request, draw: "Answer: A")
+    outcome = bench(tmp_path, "majority-vote", members=[moody], task=quiz(9))
+    line = next(x for x in outcome.leaderboard if x.method == "moody")
+    assert (line.unanswered, line.questions) == (1, 9) and line.score == pytest.approx(2 / 9)
+    lost = next(r for r in of(tmp_path, "majority-vote") if r["error"])
+    assert lost["id"] == "test-3" and "moody is down" in lost["error"] and lost["score"] == 0
+    moody.well = True
+    bench(tmp_path, "majority-vote", members=[moody], task=quiz(9))
+    assert any(r["error"] for r in rows(tmp_path)), "failures are asked again only when told so"
+    bench(tmp_path, "majority-vote", members=[moody], task=quiz(9), retry_failed=True)
+    assert not any(r["error"] for r in rows(tmp_path))
+
+
+def test_one_member_down_is_absent_and_the_rest_goes_on(tmp_path: Path) -> None:
+    bench(tmp_path, "majority-vote", members=[*pool(), down("dead")])
+    assert all(r["absent"] == [["dead", "down"]] and not r["error"] for r in of(tmp_path, "majority-vote"))
+    assert all(r["error"] for r in of(tmp_path, "dead"))
+
+
+@dataclass(frozen=True)
+class Learner(Method):
+    """Learns which member is best, and counts how often it is fitted."""
+
+    level: ClassVar = Level.ROUTE
+    must_fit: ClassVar = True
+    fits: ClassVar[list[int]] = []
+
+    async def fit(self, dev: Dev, cast: Cast) -> Any:
+        self.fits.append(len(dev.examples))
+        table = await dev.replies(cast.members)
+        scores = [sum(s.score for s in row) for row in table]
+        return self.with_learned({"best": scores.index(max(scores))})
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        wave = await ask_all([members[self.found().values["best"]]], request)
+        return wave.best
+
+
+def test_fits_are_made_once_kept_and_billed(tmp_path: Path) -> None:
+    spec = Entry(f"{__name__}:Learner", label="learner")
+    Learner.fits.clear()
+    first = bench(tmp_path, spec, dev=10)
+    again = bench(tmp_path / "b", spec, dev=10, store=tmp_path / "store.sqlite")
+    assert Learner.fits == [10], "the second run takes the fit from the store"
+    for outcome in (first, again):
+        line = next(x for x in outcome.leaderboard if x.method == "learner")
+        drafts = 3 * 10 * 23e-6
+        assert line.fit_cost == pytest.approx(drafts, rel=0.2), "drafts count once, though fit asked for them twice"
+        assert line.score == next(x.score for x in outcome.leaderboard if x.method == "high")
+    bench(tmp_path / "b", spec, dev=12, store=tmp_path / "store.sqlite")
+    assert Learner.fits == [10, 12], "another dev is another fit"
+
+
+def test_progress_tells_how_far_it_is(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    bench(tmp_path, "majority-vote", progress=seen.append)
+    vote = [s for s in seen if s.method == "majority-vote"]
+    assert [s.stage for s in vote if s.stage != "run"] == ["fit", "done"]
+    assert [s.done for s in vote if s.stage == "run"] == list(range(31))
+    last = vote[-1]
+    assert (last.done, last.total, last.left) == (30, 30, 0.0) and last.tokens > 0 and last.cost and last.rate > 0
+
+
+def test_unknown_prices_stay_unknown(tmp_path: Path) -> None:
+    outcome = bench(tmp_path, "majority-vote", members=[knower("free", 0.5, price=None), knower("priced", 0.6)])
+    cost = {x.method: x.cost for x in outcome.leaderboard}
+    assert cost["majority-vote"] is None and cost["free"] is None and cost["priced"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        bench(tmp_path / "file" / "out", "majority-vote")
+
+
+def test_reports_join_folders_and_refuse_empty_ones(tmp_path: Path) -> None:
+    bench(tmp_path / "a", "majority-vote")
+    bench(tmp_path / "b", "multiagent-refine")
+    page = report([tmp_path / "a", tmp_path / "b"], tmp_path / "both" / "x.html")
+    text = page.read_text()
+    assert "majority-vote" in text and "multiagent-refine" in text
+    with pytest.raises(ConfigError, match="not the folder of a benchmark"):
+        report([tmp_path])
+
+
+def test_a_smaller_experiment_leaves_only_its_rows(tmp_path: Path) -> None:
+    bench(tmp_path, "majority-vote", "multiagent-refine")
+    bench(tmp_path, "majority-vote", limit=10)
+    assert len(of(tmp_path, "majority-vote")) == 10 and not of(tmp_path, "multiagent-refine")
+
+
+def test_three_tasks_share_one_report(tmp_path: Path) -> None:
+    plan = make_plan(replace(experiment("majority-vote")), pool=pool(), tasks=[quiz(), quiz(12, name="other")])
+    outcome = asyncio.run(run(plan, tmp_path))
+    assert {(x.task, x.questions) for x in outcome.leaderboard} == {("quiz", 30), ("other", 12)}
