@@ -11,6 +11,7 @@ from consilience.errors import TeamError
 from consilience.learn.confidence import best_threshold, certainty, learn_thresholds, quantile
 from consilience.methods.route.cascade import Cascade
 from consilience.methods.text.majority_vote import MajorityVote
+from consilience.methods.text.majority_vote import MajorityVote
 from consilience.model import Price
 from consilience.reading import Choice
 from consilience.team import Team
@@ -125,3 +126,14 @@ def test_a_rung_that_is_a_team_is_as_sure_as_its_members_agree() -> None:
 
     assert asyncio.run(asked("A", "A", "A")) == "A"
     assert asyncio.run(asked("A", "A", "B")) == "C", "two of three are not sure enough"
+
+
+def test_a_voting_team_is_as_sure_as_its_votes() -> None:
+    def small(name: str) -> Scripted:
+        return Scripted(name, lambda r, d: "A" if r.question == "a" else {"x": "A", "y": "B", "z": "C"}[name], price=CHEAP)
+    vote = Team(MajorityVote(), [small("x"), small("y"), small("z")], name="three")
+    dev = split([("a", "A"), ("b", "D"), ("c", "D")])
+    dear = Scripted("dear", lambda r, d: "A" if r.question == "a" else "D", price=DEAR)
+    team = Team(Cascade(confidence="agreement", draws=1, order="given"), [vote, dear]).fit_sync(dev)
+    rungs = [asyncio.run(team.generate(e.request))[0].note["rung"] for e in dev]
+    assert rungs == ["three", "dear", "dear"]

@@ -33,7 +33,7 @@ class Cascade(Method):
     confidence: Literal["mean", "min", "agreement", "ask"] = "mean"
     """Mean or least token probability, share of `draws` samples that agree, or the member's own word."""
     draws: int = 3
-    """Samples per rung for `agreement`."""
+    """Samples per rung for `agreement`; a single one of a voting team has the share of its votes."""
     quantile: float | None = None
     """Share of dev questions that each rung passes on; none: the thresholds that score best on dev."""
     order: Literal["price", "given"] = "price"
