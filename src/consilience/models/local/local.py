@@ -23,8 +23,9 @@ from consilience.model import (
     Verify,
     Weights,
 )
-from consilience.models.local.checkpoint import Checkpoint, open_checkpoint
-from consilience.models.local.host import LocalHost, Work, default_host
+from consilience.models.local.calls import Work
+from consilience.models.local.checkpoint import open_checkpoint, optional_json
+from consilience.models.local.host import LocalHost, default_host
 from consilience.types import Draws, Event, Reply, Request, Scope, Token, Usage, Wording, digest
 
 if TYPE_CHECKING:
@@ -209,7 +210,6 @@ class LocalModel:
     @cached_property
     def _ends(self) -> frozenset[int]:
         """All end tokens: of the generation configuration, the configuration and the tokenizer."""
-        from consilience.models.local.checkpoint import optional_json
         found: set[int] = set()
         for facts in (optional_json(self.checkpoint.root / "generation_config.json"), self.checkpoint.config):
             ends = facts.get("eos_token_id")
