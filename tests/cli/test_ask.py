@@ -69,6 +69,12 @@ def test_endpoints_and_absent_members(tmp_path: Path) -> None:
     assert again.stdout == "42\n"
 
 
+def test_what_models_say_cannot_steer_the_terminal() -> None:
+    with faulty(chat("\x1b]0;owned\x07\x1b[2J4[bold]2[/bold]")) as server:
+        result = call("ask", f"openai:x@{server.url}", "?", "--trace")
+    assert "\x1b" not in result.stdout and "\x07" not in result.stdout and "4[bold]2[/bold]" in result.stdout
+
+
 @pytest.mark.parametrize(("team", "message"), [
     ("nowhere.yaml", "there is no team in nowhere.yaml"), ("nowhere", "unknown member 'nowhere'"),
     ("opnai:x", "Did you mean 'openai'"),

@@ -17,6 +17,7 @@ WRONG, INTERRUPTED = 2, 130
 """Exit codes: something was asked that cannot be done; Ctrl-C. An error that nobody foresaw exits with 1."""
 
 RESUMES = {"bench": "Nothing that was generated is lost: the same command goes on where it stopped.",
+           "fit": "The store keeps what was generated: the same command asks for the rest only.",
            "record": "What was recorded is kept: the same command goes on where it stopped."}
 
 

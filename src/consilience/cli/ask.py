@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from consilience.cli.console import err, out, say, say_json, whisper
+from consilience.cli.console import err, harmless, out, say, say_json, whisper
 from consilience.errors import ConfigError
 from consilience.model import Model
 from consilience.types import Draws, Reply, Request, Sampling
@@ -91,10 +92,10 @@ async def _listen(model: Model, request: Request) -> Reply:
     with err().status("asking") as status:
         async for event in model.stream(request, Draws()):
             if event.kind == "progress":
-                status.update(event.text)
+                status.update(escape(event.text))
             elif event.kind == "delta":
                 status.stop()
-                sys.stdout.write(event.text)
+                sys.stdout.write(harmless(event.text))
                 sys.stdout.flush()
             reply = event.reply or reply
     assert reply is not None, "a stream ends with its reply"

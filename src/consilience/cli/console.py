@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -30,14 +31,22 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """A text without control characters, which could steer a terminal; models write anything."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def say(text: str, style: str = "") -> None:
-    """A line of plain text on stdout, as it is: no markup, no wrapping."""
-    out().print(Text(text, style=style), soft_wrap=True)
+    """A line of plain text on stdout: no markup, no wrapping, no control characters."""
+    out().print(Text(harmless(text), style=style), soft_wrap=True)
 
 
 def whisper(text: str, style: str = "dim") -> None:
     """A line on stderr."""
-    err().print(Text(text, style=style), soft_wrap=True)
+    err().print(Text(harmless(text), style=style), soft_wrap=True)
 
 
 def say_json(value: Any) -> None:
@@ -53,7 +62,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
         table.add_column(column, justify="right" if column in right else "left", overflow="fold",
                          no_wrap=column in right or column == columns[0])
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else harmless(str(cell))) for cell in row))
     out().print(table)
 
 

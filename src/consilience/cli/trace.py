@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from consilience.cli.console import dollars, seconds
+from consilience.cli.console import dollars, harmless, seconds
 from consilience.types import Reply
 
 SHOWN = 240
@@ -26,7 +26,7 @@ def _grow(node: Tree, reply: Reply) -> None:
     for part in reply.parts:
         _grow(node.add(_line(part)), part)
     for absent in reply.absent:
-        node.add(Text(f"{absent.member} is absent ({absent.reason}): {absent.detail}", style="red"))
+        node.add(Text(f"{absent.member} is absent ({absent.reason}): {harmless(absent.detail)}", style="red"))
 
 
 def _line(reply: Reply) -> Text:
@@ -48,7 +48,7 @@ def _line(reply: Reply) -> Text:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    flat = harmless(" ".join(text.split()))
     return flat if len(flat) <= SHOWN else flat[:SHOWN - 1] + "…"
 
 
