@@ -18,14 +18,17 @@ from consilience.models.resolve import model, pool
 from consilience.types import Request
 from tests.models.local.tiny import checkpoint
 
+def card(name: str, price: float, **facts: str) -> dict[str, object]:
+    return {"name": name, "folder": f"weights/{name}", "base": "", "description": "",
+            "price": {"prompt": price, "completion": price + 1}, **facts}
+
+
 CARDS = {
-    "members": {
-        "one": {"price": [1, 2], "description": "the first", "forms": {"check": {"text": "sure? {question}"}}},
-        "two": {"folder": "second", "price": [3, 4]},
-        "lost": {},
-    },
-    "groups": {"default": ["one", "two"], "far": ["two"]},
-    "forms": {"answer": {"text": "{question}!"}, "check": {"text": "check: {question}"}},
+    "default": "far",
+    "members": [card("one", 1, description="the first"), card("two", 3, folder="weights/second"), card("lost", 5),
+                card("all", 7, folder="weights/second")],
+    "groups": {"far": ["one", "two"], "control": ["all"]},
+    "wordings": {"answer": {"text": "{question}!"}, "route": {"text": "who? {members}", "item": "{letter}) {text}"}},
 }
 
 
@@ -44,9 +47,11 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHost
 def test_members_and_groups(small: LocalHost) -> None:
     one, two = pool("nursery", host=small)
     assert (one.card.name, one.card.price, one.card.description, one.card.spec) == ("one", Price(1, 2), "the first", "nursery/one")
-    assert one.card.forms["answer"].text == "{question}!" and one.card.forms["check"].text == "sure? {question}"
-    assert two.card.forms["check"].text == "check: {question}" and one.card.fingerprint != two.card.fingerprint
-    assert [m.card.name for m in pool("nursery:far", host=small)] == ["two"]
+    assert one.card.forms["answer"].text == "{question}!" and two.card.forms["route"].item == "{letter}) {text}"
+    assert one.card.fingerprint != two.card.fingerprint
+    assert [m.card.name for m in pool("nursery:far", host=small)] == ["one", "two"]
+    assert [r.name for r in embedded.beside("nursery")] == ["all"]
+    assert embedded.beside("nursery/one") == embedded.beside("nursery:control") == []
     assert model("nursery/one", host=small).card == one.card
     named = model({"model": "nursery/one", "name": "uno", "price": [9, 9]}, host=small)
     assert (named.card.name, named.card.price) == ("uno", Price(9, 9)) and model(named.card.spec, host=small).card == named.card

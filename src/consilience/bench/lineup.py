@@ -23,17 +23,18 @@ DECODING = (Level.TOKEN, Level.LATENT)
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The members of an experiment, and the models that are only named in roles."""
+    """The members of an experiment, the models that are only named in roles, and those shown beside the teams."""
 
     members: tuple[Model, ...]
     roles: Mapping[str, tuple[Seat, ...]] = field(default_factory=dict)
     resolver: Resolver = field(default_factory=Resolver)
+    beside: tuple[Model, ...] = ()
 
     def seat(self, seat: Seat) -> Model:
         """A member by name or spec, a model from elsewhere, or a nested team."""
         if isinstance(seat, Entry):
             return self.team(seat)
-        for model in self.members:
+        for model in (*self.members, *self.beside):
             if seat in (model.card.name, model.card.spec):
                 return model
         try:
@@ -60,17 +61,19 @@ class Pool:
 def make_pool(experiment: Experiment, own: Sequence[Model] | None) -> Pool:
     """The pool of an experiment; `own` models stand in for what it names. ConfigError when two have one name."""
     resolver = Resolver(folder=experiment.folder)
-    members = list(own or ())
+    members, beside = list(own or ()), []
     for seat in experiment.pool if own is None else ():
         found = Pool(tuple(members), resolver=resolver)
         members += [found.team(seat)] if isinstance(seat, Entry) else resolver.pool(seat)
+        beside += [] if isinstance(seat, Entry) else resolver.beside(seat)
     names = [m.card.name for m in members]
+    beside = [m for m in beside if m.card.name not in names]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"pool: two members are called {name!r}")
     if not members:
         raise ConfigError("pool: no members")
-    return Pool(tuple(members), experiment.roles, resolver)
+    return Pool(tuple(members), experiment.roles, resolver, tuple(beside))
 
 
 def _saved(entry: Entry) -> Team:

@@ -126,23 +126,16 @@ def make_plan(experiment: Experiment, *, pool: Sequence[Model] | None = None,
     `pool` and `tasks` stand in for what the experiment names. A method that is named and cannot be played is an error
     here (TeamError, ConfigError); of `all` methods such are left out, with the reason.
     """
-    lineup, beside = _sides(make_pool(experiment, pool))
+    lineup = make_pool(experiment, pool)
     loaded = tasks if tasks is not None else [_task(source) for source in experiment.tasks]
     recorded = all(m.card.recorded for m in lineup.members)
     questions = tuple(_questions(experiment, task, recorded) for task in loaded)
     left_out: list[LeftOut] = []
     teams = _teams(experiment, lineup, left_out)
-    runs = [run for task in questions for run in _runs(experiment, lineup, beside, teams, task, left_out)]
+    runs = [run for task in questions for run in _runs(experiment, lineup, teams, task, left_out)]
     if not runs:
         raise ConfigError("nothing can run: " + "; ".join(f"{one.name}: {one.reason}" for one in left_out))
     return Plan(experiment, lineup.members, questions, tuple(runs), tuple(dict.fromkeys(left_out)))
-
-
-def _sides(pool: Pool) -> tuple[Pool, tuple[Model, ...]]:
-    """The members that play, and those that only stand beside the teams (`control` in their card's groups)."""
-    beside = tuple(m for m in pool.members if "control" in getattr(m.card, "groups", ()))
-    playing = tuple(m for m in pool.members if m not in beside)
-    return (replace(pool, members=playing), beside) if playing else (pool, ())
 
 
 def _task(source: Source) -> Task:
@@ -214,10 +207,10 @@ def check_extras(team: Team) -> None:
             raise TeamError(f"{team.name} needs token log-probabilities, which {', '.join(lack)} cannot give")
 
 
-def _runs(experiment: Experiment, pool: Pool, beside: tuple[Model, ...], teams: Sequence[Contestant],
+def _runs(experiment: Experiment, pool: Pool, teams: Sequence[Contestant],
           task: Questions, left_out: list[LeftOut]) -> list[PlannedRun]:
     members = [Contestant(m.card.name, "member", "member", m) for m in pool.members]
-    members += [Contestant(m.card.name, "member", "member", m, beside=True) for m in beside]
+    members += [Contestant(m.card.name, "member", "member", m, beside=True) for m in pool.beside]
     controls = _controls(pool, task, left_out) if experiment.controls else []
     names = {c.name for c in (*members, *controls)}
     playable = []

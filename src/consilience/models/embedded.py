@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consilience import nursery
@@ -16,13 +15,13 @@ from consilience.types import Wording
 if TYPE_CHECKING:
     from consilience.models.local import LocalHost
 
-DEFAULT = "default"
-"""The group that `nursery` alone means."""
+CONTROL = "control"
+"""The group that is shown beside the teams and plays in none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """One member of the embedded pool: its folder below the weights, the folder of an adapter's base, and its card."""
+    """One member of the embedded pool: its folder, the folder of an adapter's base, and its card."""
 
     name: str
     folder: str
@@ -35,13 +34,13 @@ class Resident:
         """The model on a local host; `options` may change name, price and description."""
         from consilience.models.local import LocalModel
 
-        path = nursery.WEIGHTS / self.folder
+        path = nursery.FOLDER / self.folder
         if not path.is_dir():
             raise ConfigError(f"nursery/{self.name}: its weights are not in {path}; they come with the package, and "
                               "`python -m consilience.nursery.recipe` trains them from nothing")
         facts: dict[str, Any] = {"name": self.name, "price": self.price, "description": self.description,
                                  "forms": dict(self.forms), **(options or {})}
-        return LocalModel(path, host=host, base=nursery.WEIGHTS / self.base if self.base else None,
+        return LocalModel(path, host=host, base=nursery.FOLDER / self.base if self.base else None,
                           spec=spec or f"nursery/{self.name}", **facts)
 
 
@@ -49,15 +48,24 @@ class Resident:
 def residents() -> Mapping[str, Resident]:
     """All members by name, in the pool's own order."""
     cards = _cards()
-    shared = cards.get("forms", {})
-    return {name: _resident(name, facts, shared) for name, facts in cards["members"].items()}
+    forms = {form: Wording(**wording) for form, wording in cards["wordings"].items()}
+    folders = {facts["name"]: facts["folder"] for facts in cards["members"]}
+    return {facts["name"]: Resident(facts["name"], facts["folder"], folders.get(facts["base"]), Price(**facts["price"]),
+                                    facts["description"], forms) for facts in cards["members"]}
 
 
 def groups() -> Mapping[str, Sequence[str]]:
-    """Names of members by group; `default` is what `nursery` means."""
-    named: dict[str, Sequence[str]] = dict(_cards().get("groups", {}))
-    named.setdefault(DEFAULT, tuple(residents()))
-    return named
+    """Names of members by group."""
+    found: Mapping[str, Sequence[str]] = _cards()["groups"]
+    return found
+
+
+def beside(spec: str) -> list[Resident]:
+    """The members that stand beside the teams of this pool; none for a single member."""
+    if spec.startswith("nursery/"):
+        return []
+    playing = embedded(spec)
+    return [r for r in embedded(f"nursery:{CONTROL}") if r not in playing]
 
 
 def embedded(spec: str) -> list[Resident]:
@@ -68,7 +76,7 @@ def embedded(spec: str) -> list[Resident]:
         if name not in known:
             raise ConfigError(f"the nursery has no member {name!r}.{did_you_mean(name, known)}")
         return [known[name]]
-    group = spec.removeprefix("nursery").removeprefix(":") or DEFAULT
+    group = spec.removeprefix("nursery").removeprefix(":") or _cards()["default"]
     if group not in groups():
         raise ConfigError(f"the nursery has no group {group!r}.{did_you_mean(group, groups())}")
     return [known[name] for name in groups()[group]]
@@ -80,12 +88,3 @@ def _cards() -> dict[str, Any]:
     except OSError:
         raise ConfigError(f"the embedded pool is not there: {nursery.FOLDER / 'pool.json'} is missing; it comes with "
                           "the package, and `python -m consilience.nursery.recipe` makes it from nothing") from None
-
-
-def _resident(name: str, facts: Mapping[str, Any], shared: Mapping[str, Any]) -> Resident:
-    price = facts.get("price")
-    forms = {form: Wording(**wording) for form, wording in {**shared, **facts.get("forms", {})}.items()}
-    folder = str(facts.get("folder", name))
-    base = facts.get("base")
-    return Resident(name, folder, str(Path(base)) if base else None, Price(*price) if price else None,
-                    str(facts.get("description", "")), forms)

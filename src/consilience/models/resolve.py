@@ -82,6 +82,14 @@ class Resolver:
                                   f"name: {{model: ..., name: ...}}")
         return found
 
+    def beside(self, spec: Spec) -> list[Model]:
+        """Models that a pool wants shown beside its teams, though they play in none."""
+        if not isinstance(spec, str) or not (spec == "nursery" or spec.startswith("nursery:")):
+            return []
+        from consilience.models.embedded import beside
+
+        return [self.model(f"nursery/{one.name}") for one in beside(spec)]
+
     def models(self, spec: Spec) -> list[Model]:
         """The models of one spec, made once."""
         if isinstance(spec, str) and spec.lstrip().startswith("{"):
