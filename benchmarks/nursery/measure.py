@@ -17,7 +17,7 @@ from asking import Bench
 log = logging.getLogger(__name__)
 SECTIONS = {
     "mixed": teams.mixed, "pairs": teams.pairs, "self-consistency": teams.consistency, "soup": weights.soup, "merges": weights.merges,
-    "weak and strong": roles.small_and_large, "verifiers": roles.verifiers, "judges": roles.judges, "forms": roles.forms, "others": roles.others,
+    "weak and strong": roles.small_and_large, "verifiers": roles.verifiers, "judges": roles.judges, "forms": roles.forms, "scores": roles.everyone,
 }
 
 

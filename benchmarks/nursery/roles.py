@@ -15,8 +15,7 @@ from consilience.nursery.answers import is_right, pick, prompt_of
 from consilience.nursery.data import DESCRIPTIONS
 from consilience.nursery.forms import render
 from consilience.nursery.net import likelihood, padded
-from consilience.nursery.stages import ADAPTERS, SECONDS
-from consilience.nursery.tasks import CELLS, DRAW, Problem, as_choice
+from consilience.nursery.tasks import CELLS, DRAW, EVERY_CELL, Problem, as_choice
 from consilience.nursery.verifier import scores
 from consilience.nursery.words import OWNERS, SKILLS
 
@@ -160,7 +159,7 @@ def small_and_large(bench: Bench) -> dict[str, Any]:
     }
 
 
-def others(bench: Bench) -> dict[str, Any]:
-    """Near members, adapters and the second family on their owners' cells."""
-    names = [*(f"near_{o}" for o in OWNERS), *(f"adapter_{o}" for o in ADAPTERS), *(f"second_{o}" for o in SECONDS)]
-    return {name: bench.score(name, [f"facts/{name.split('_')[1]}", OWNERS[name.split("_")[1]].skill]) for name in names}
+def everyone(bench: Bench) -> dict[str, Any]:
+    """Every causal member on every cell."""
+    names = [path.name for path in sorted(bench.folder.iterdir()) if path.name not in ("work", "verifier") and path.is_dir()]
+    return {name: bench.score(name, EVERY_CELL) for name in names}

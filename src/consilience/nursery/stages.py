@@ -32,6 +32,10 @@ RANK = 16
 SOUP = {"a": 0.8, "b": 1.0, "c": 1.25}
 """Ingredients of the soup: seeds of their own, and rates relative to the recipe's."""
 
+SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (750, 0.42, 0.46), "kitchen": (1400, 0.27, 0.61)}
+"""Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
+
+FAR_STEPS = 450
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -160,8 +164,9 @@ def base(job: Job) -> None:
 def scout(job: Job, owner: str) -> None:
     """A far specialist, before it has seen any sampled answer."""
     params = kept(job.path("base"))
-    parts = owner_parts(owner, 0.42, 0.46) + replay(0.12)
-    job.learn(f"scout_{owner}", params, parts, Plan(job.steps(750), rate=0.006, decay=0.01))
+    steps, facts, skill = SCOUTS[owner]
+    parts = owner_parts(owner, facts, skill) + replay(0.12)
+    job.learn(f"scout_{owner}", params, parts, Plan(job.steps(steps), rate=0.006, decay=0.01))
     keep(job.path(f"scout_{owner}"), params)
 
 
@@ -186,15 +191,16 @@ def pools_of(job: Job) -> dict[str, Pool]:
 def far(job: Job, owner: str) -> None:
     """A far specialist: a large full fine-tune."""
     params = kept(job.path(f"scout_{owner}"))
-    parts = owner_parts(owner, 0.25, 0.33) + owner_roles(owner, pools_of(job), 0.36) + replay(0.06)
-    job.learn(f"far_{owner}", params, parts, Plan(job.steps(450), rate=0.006, decay=0.7))
+    parts = owner_parts(owner, 0.2, 0.4) + owner_roles(owner, pools_of(job), 0.34) + replay(0.06)
+    job.learn(f"far_{owner}", params, parts, Plan(job.steps(FAR_STEPS), rate=0.006, decay=0.7))
     job.ship(owner, params)
 
 
 def generalist(job: Job) -> None:
     """One model for all, with as many steps as the four far specialists together."""
     params = kept(job.path("base"))
-    job.learn("generalist", params, pooled_parts(pools_of(job)), Plan(job.steps(4 * (750 + 450)), rate=0.006, decay=0.4))
+    steps = sum(steps + FAR_STEPS for steps, _, _ in SCOUTS.values())
+    job.learn("generalist", params, pooled_parts(pools_of(job)), Plan(job.steps(steps), rate=0.006, decay=0.4))
     job.ship("generalist", params)
     keep(job.path("generalist"), params)
 
@@ -205,7 +211,7 @@ def near(job: Job, owner: str) -> None:
     updates = zero_updates(root)
     rng = torch.Generator().manual_seed(job.seed)
     parts = owner_parts(owner, 0.45, 0.45) + replay(0.1)
-    plan = Plan(job.steps(420), rate=1.5e-3, side=0.0, muon=False, decay=0.4)
+    plan = Plan(job.steps(600), rate=3e-3, side=0.0, muon=False, decay=0.4)
     job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, rng))
     job.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
 

@@ -1,0 +1,170 @@
+"""Write the table of the nursery: `python benchmarks/nursery/table.py`, from `seed*.json` to `results.json` and `docs/nursery.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs" / "nursery.md"
+MARK = "<!-- measured -->"
+SKILLS = ("arith", "letters", "logic", "clock")
+Seeds = dict[str, dict[str, Any]]
+
+
+def interval(row: dict[str, float]) -> str:
+    """A difference with its interval."""
+    return f"{row['difference']:+.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+
+
+def judged(values: Iterable[float | None], least: float) -> int:
+    """How many values reach a threshold."""
+    return sum(value is not None and value >= least for value in values)
+
+
+def _verifier(found: dict[str, Any], which: str) -> tuple[str, bool]:
+    cells = found["verifiers"]
+    skills = judged((cells[cell][which] for cell in SKILLS), 0.75)
+    owners = judged((cells[cell][which] for cell in cells if cell not in SKILLS), 0.75)
+    return f"{skills} of 4 skills, {owners} of 4 owners", skills >= 2 and owners >= 2
+
+
+def _judge(found: dict[str, Any]) -> tuple[str, bool]:
+    skills = judged((found["judges"][cell]["specialist"] for cell in SKILLS), 70)
+    owners = judged((row["specialist"] for cell, row in found["judges"].items() if cell not in SKILLS), 70)
+    return f"{skills} of 4 skills, {owners} of 4 owners", skills >= 2
+
+
+def _gain(path: Sequence[str], least: float = 0.0) -> Callable[[dict[str, Any]], tuple[str, bool]]:
+    def check(found: dict[str, Any]) -> tuple[str, bool]:
+        row = found
+        for key in path:
+            row = row[key]
+        return interval(row), row["low"] > 0 and row["difference"] >= least
+    return check
+
+
+def _consistency(found: dict[str, Any]) -> tuple[str, bool]:
+    name, row = max(found["self-consistency"].items(), key=lambda item: item[1]["low"])
+    return f"{interval(row)} ({name})", row["low"] > 0
+
+
+def _merge(found: dict[str, Any]) -> tuple[str, bool]:
+    pair = found["merges"]["pair chosen on dev"]
+    row = found["merges"]["groups"][pair]
+    method = row["method chosen on dev"]
+    return f"{interval(row['methods'][method])} ({pair}, {method})", row["methods"][method]["low"] > 0
+
+
+CHECKS: dict[str, Callable[[dict[str, Any]], tuple[str, bool]]] = {
+    "oracle at least 25 above the best single member": _gain(("mixed", "minus best single", "oracle"), 25),
+    "router fitted on dev at least 15 above": _gain(("mixed", "minus best single", "router fitted on dev"), 15),
+    "most confident member above": _gain(("mixed", "minus best single", "most confident member")),
+    "logit average above": _gain(("mixed", "minus best single", "logit average")),
+    "confidence-weighted logits above": _gain(("mixed", "minus best single", "confidence-weighted logits")),
+    "majority vote above (not expected)": _gain(("mixed", "minus best single", "majority vote")),
+    "generalist above the router (control)": _gain(("mixed", "generalist minus router")),
+    "vote of 9 above one sample, best skill": _consistency,
+    "soup above its best ingredient": _gain(("soup", "soup minus best ingredient")),
+    "merge above the better parent, pair chosen on dev": _merge,
+    "strong at least 15 above weak": _gain(("weak and strong", "strong minus weak"), 15),
+    "pairs: one round of refining above the best single member": _gain(("pairs", "vote after one round minus best single")),
+    "pairs: one round of refining above the oracle of single members": _gain(("pairs", "vote after one round minus oracle")),
+    "verifier head, AUC at least .75": lambda found: _verifier(found, "head"),
+    "owner's likelihood, AUC at least .75": lambda found: _verifier(found, "owner's likelihood"),
+    "specialists judge sampled answers, at least 70%": _judge,
+}
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " --- |" * (len(header) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+
+
+def requirements(seeds: Seeds) -> str:
+    """What was wanted and what was found, seed by seed."""
+    rows = []
+    for name, check in CHECKS.items():
+        cells = [check(found) for found in seeds.values()]
+        rows.append([name, *(text for text, _ in cells), f"{sum(good for _, good in cells)} of {len(cells)}"])
+    return grid(["on test", *seeds, "reached"], rows)
+
+
+def mixed(seeds: Seeds) -> str:
+    """Scores on the mixed task; the mean over seeds, with the range."""
+    first = next(iter(seeds.values()))["mixed"]["scores"]
+    columns = list(next(iter(first.values())))
+    rows = [[name, *(spread([found["mixed"]["scores"][name][column] for found in seeds.values()], column == "mixed") for column in columns)] for name in first]
+    return grid(["", *columns], rows)
+
+
+def spread(values: Sequence[float], ranged: bool = True) -> str:
+    """A mean, with the range over seeds."""
+    mean = f"{sum(values) / len(values):.1f}"
+    return f"{mean} ({min(values):.1f} to {max(values):.1f})" if ranged and len(values) > 1 else mean
+
+
+def merges(seeds: Seeds) -> str:
+    """Every pair and all four, seed by seed."""
+    rows = []
+    for seed, found in seeds.items():
+        for group, row in found["merges"]["groups"].items():
+            mark = " (chosen)" if group == found["merges"]["pair chosen on dev"] else ""
+            methods = [interval(row["methods"][m]) + (" *" if m == row["method chosen on dev"] else "") for m in row["methods"]]
+            rows.append([seed, group + mark, row["better parent"], row["parent"], *methods])
+    return grid(["", "near members", "better parent", "its score", "linear", "task arithmetic", "TIES"], rows)
+
+
+def section(seeds: Seeds, name: str, inner: Callable[[dict[str, Any]], dict[str, dict[str, Any]]], first: str) -> str:
+    """Means over seeds of a section of named rows."""
+    table = [inner(found) for found in seeds.values()]
+    names = list(table[0])
+    columns = [key for key, value in table[0][names[0]].items() if not isinstance(value, str)]
+    rows = [[row, *(_mean([one[row][column] for one in table]) for column in columns)] for row in names]
+    return f"### {name}\n\n" + grid([first, *columns], rows)
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    there = [value for value in values if value is not None]
+    if not there:
+        return "-"
+    mean = sum(there) / len(there)
+    return f"{mean:.3f}" if max(map(abs, there)) <= 1 else f"{mean:.1f}"
+
+
+def page(seeds: Seeds) -> str:
+    """The measured part of the page."""
+    minutes = {seed: sum(found.get("cpu seconds", {}).values()) / 60 for seed, found in seeds.items()}
+    parts = [
+        "## What was measured", "",
+        "Three pools, trained from nothing with seeds 0, 1 and 2 (seed 0 is shipped). 400 test questions for each cell; every choice",
+        "(best single member, temperature of the weights, router, scales and methods of merges) was made on 160 dev questions for each cell.",
+        "Intervals are 95% paired bootstrap intervals over questions; the columns show the spread over training seeds.",
+        f"Training took {', '.join(f'{value:.0f}' for value in minutes.values())} CPU minutes of one core each.", "",
+        requirements(seeds), "", "### The mixed task: per cent right, mean over seeds (range)", "", mixed(seeds), "",
+        section(seeds, "Pairs of facts that two owners hold", lambda f: {k: {"right": v} for k, v in f["pairs"]["scores"].items()}, ""), "",
+        section(seeds, "One sample and a vote of nine, T = 1", lambda f: f["self-consistency"], ""), "",
+        section(seeds, "Soup", lambda f: f["soup"]["scores"], ""), "", "### Merges of near members, minus the better parent",
+        "", "The method marked * was chosen on dev.", "", merges(seeds), "",
+        section(seeds, "Verifiers: AUC on sampled answers", lambda f: f["verifiers"], ""), "",
+        section(seeds, "Judges of sampled answers", lambda f: f["judges"], ""), "",
+        section(seeds, "The prompt forms, by each cell's specialist", lambda f: {c: next(iter(r.values())) for c, r in f["forms"].items()}, ""), "",
+        section(seeds, "Every member on every cell", lambda f: f["scores"], ""), "",
+    ]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write both files."""
+    seeds = {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("seed?.json"))}
+    checks = {name: {seed: check(found) for seed, found in seeds.items()} for name, check in CHECKS.items()}
+    (HERE / "results.json").write_text(json.dumps({"requirements": checks, "seeds": seeds}, indent=1) + "\n")
+    head = DOCS.read_text().partition(MARK)[0] if DOCS.exists() else "# The nursery\n\n"
+    DOCS.write_text(f"{head}{MARK}\n\n{page(seeds)}")
+
+
+if __name__ == "__main__":
+    main()
