@@ -51,6 +51,21 @@ def _born(pid: int) -> str | None:
     return ""
 
 
+def all_or_none(connection: sqlite3.Connection, insert: str, rows: Sequence[tuple[str, str]]) -> bool:
+    """Insert all rows in few statements (`{}` takes the values), or none of them if any would be ignored."""
+    connection.execute("SAVEPOINT together")
+    done, start = 0, 0
+    while start < len(rows):
+        size = next(n for n in (64, 16, 4, 1) if n <= len(rows) - start)
+        part = [value for row in rows[start:start + size] for value in row]
+        done += connection.execute(insert.format(",".join(["(?,?)"] * size)), part).rowcount
+        start += size
+    if done < len(rows):
+        connection.execute("ROLLBACK TO together")
+    connection.execute("RELEASE together")
+    return done == len(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """One open store in one process."""
@@ -59,20 +74,27 @@ class Owner:
     host: str = field(default_factory=_host)
     pid: int = field(default_factory=os.getpid)
 
-    def beat(self, connection: sqlite3.Connection) -> None:
+    def beat(self, connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:
         """Say that this owner is alive."""
         connection.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET beat = excluded.beat",
                            (self.name, self.host, self.pid, _born(self.pid) or "", time.time()))
         connection.execute("DELETE FROM owners WHERE beat < ?", (time.time() - FORGOTTEN_SECONDS,))
+        return calls
 
-    def leave(self, connection: sqlite3.Connection) -> None:
+    def leave(self, connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:
         """Give back everything, at the end."""
         connection.execute("DELETE FROM leases WHERE owner = ?", (self.name,))
         connection.execute("DELETE FROM owners WHERE owner = ?", (self.name,))
+        return calls
 
-    def claim(self, connection: sqlite3.Connection, ids: Sequence[str], again: bool) -> list[str]:
-        """For each draw: `mine` now, `stored` meanwhile, or `busy` elsewhere. `again` claims stored ones too."""
-        return [self._claim(connection, one, again) for one in ids]
+    def claim(self, connection: sqlite3.Connection, calls: Sequence[tuple[Sequence[str], bool]]) -> list[list[str]]:
+        """For each draw of each call: `mine` now, `stored` meanwhile, or `busy` elsewhere. A call that says `again`
+        claims stored draws too."""
+        plain = [one for ids, again in calls if not again for one in ids]
+        mine = all_or_none(connection, "INSERT OR IGNORE INTO leases SELECT column1, column2 FROM (VALUES {}) "
+                           "WHERE NOT EXISTS (SELECT 1 FROM draws WHERE id = column1)", [(one, self.name) for one in plain])
+        return [[MINE if mine and not again else self._claim(connection, one, again) for one in ids]
+                for ids, again in calls]
 
     def _claim(self, connection: sqlite3.Connection, one: str, again: bool) -> str:
         if connection.execute("INSERT OR IGNORE INTO leases SELECT ?, ? WHERE ? OR NOT EXISTS "
@@ -88,9 +110,11 @@ class Owner:
         connection.execute("UPDATE leases SET owner = ? WHERE id = ?", (self.name, one))
         return MINE
 
-    def release(self, connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    def release(self, connection: sqlite3.Connection, calls: Sequence[Sequence[str]]) -> Sequence[Any]:
         """Give leases back without a draw."""
-        connection.executemany("DELETE FROM leases WHERE id = ? AND owner = ?", [(one, self.name) for one in ids])
+        connection.executemany("DELETE FROM leases WHERE id = ? AND owner = ?",
+                               [(one, self.name) for ids in calls for one in ids])
+        return calls
 
     def _alive(self, owner: str | None, host: str | None, pid: int | None, born: str | None, beat: float | None) -> bool:
         if owner is None or pid is None or beat is None or time.time() - beat > SILENT_SECONDS:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from consilience.errors import StoreError
 from consilience.store.database import connect, explain, prepare
 from consilience.store.flights import Flights
-from consilience.store.leases import BEAT_SECONDS, Owner
+from consilience.store.leases import BEAT_SECONDS, Owner, all_or_none
 from consilience.store.replies import pack, unpack
 from consilience.store.writer import Writer
 from consilience.types import Reply, Request, digest
@@ -70,25 +70,30 @@ class Store:
 
         `again` claims stored draws too, to add what they lack.
         """
-        claimed: list[str] = await self._writer.submit(lambda c: self._owner.claim(c, ids, again))
+        claimed: list[str] = await self._writer.submit(self._owner.claim, (ids, again))
         return claimed
 
     def release(self, ids: Sequence[str]) -> None:
         """Give claims back without a draw."""
-        self._writer.post(lambda c: self._owner.release(c, ids))
+        self._writer.post(self._owner.release, ids)
 
     async def keep(self, draws: Sequence[tuple[str, Reply]]) -> list[Reply]:
         """Store draws and end their claims. The first stored reply of a draw stands and is what is returned; only
         token log-probabilities are added to it, when the same text was generated again with them."""
         packed = [(one, reply, pack(reply)) for one, reply in draws]
-        kept: list[Reply] = await self._writer.submit(lambda c: [self._keep(c, *entry) for entry in packed])
+        kept: list[Reply] = await self._writer.submit(self._keep, packed)
         return kept
 
-    def _keep(self, connection: sqlite3.Connection, one: str, reply: Reply, packed: str) -> Reply:
-        fresh = connection.execute("INSERT OR IGNORE INTO draws VALUES (?, ?)", (one, packed)).rowcount
-        if fresh:
-            return reply        # a trigger has ended the lease
-        self._owner.release(connection, [one])
+    def _keep(self, connection: sqlite3.Connection, calls: Sequence[Sequence[tuple[str, Reply, str]]]) -> list[list[Reply]]:
+        rows = [(one, packed) for call in calls for one, _, packed in call]
+        if all_or_none(connection, "INSERT OR IGNORE INTO draws VALUES {}", rows):     # a trigger ends the leases
+            return [[reply for _, reply, _ in call] for call in calls]
+        return [[self._keep_one(connection, *entry) for entry in call] for call in calls]
+
+    def _keep_one(self, connection: sqlite3.Connection, one: str, reply: Reply, packed: str) -> Reply:
+        if connection.execute("INSERT OR IGNORE INTO draws VALUES (?, ?)", (one, packed)).rowcount:
+            return reply
+        self._owner.release(connection, [[one]])
         stands = unpack(connection.execute("SELECT reply FROM draws WHERE id = ?", (one,)).fetchone()[0])
         if stands.tokens is None and reply.tokens is not None and stands.text == reply.text:
             stands = stands.having(tokens=reply.tokens)
@@ -103,9 +108,7 @@ class Store:
 
     async def put(self, book: str, key: str, value: Any) -> None:
         """Set a record; `value` is JSON-able. An existing one is replaced."""
-        text = _json(book, value)
-        await self._writer.submit(lambda c: c.execute(
-            "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (book, key, text)).rowcount)
+        await self._writer.submit(_write, [(book, key, _json(book, value))])
 
     def get(self, book: str, key: str) -> Any | None:
         """A record, or None."""
@@ -130,8 +133,7 @@ class Store:
 
     async def remove(self, book: str, keys: Sequence[str]) -> None:
         """Delete records; those that are not there are no error."""
-        await self._writer.submit(lambda c: c.executemany(
-            "DELETE FROM records WHERE book = ? AND key = ?", [(book, key) for key in keys]).rowcount)
+        await self._writer.submit(_write, [(book, key, None) for key in keys])
 
     def check(self) -> None:
         """Read the whole file and verify it. Takes about a second per gigabyte; StoreError when it is damaged."""
@@ -145,6 +147,17 @@ class Store:
                 return self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+
+def _write(connection: sqlite3.Connection, calls: Sequence[Sequence[tuple[str, str, str | None]]]) -> Sequence[Any]:
+    """Set records, or delete those whose value is None, in order."""
+    for book, key, value in (entry for call in calls for entry in call):
+        if value is None:
+            connection.execute("DELETE FROM records WHERE book = ? AND key = ?", (book, key))
+        else:
+            connection.execute("INSERT INTO records VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                               (book, key, value))
+    return calls
 
 
 def _json(book: str, value: Any) -> str:

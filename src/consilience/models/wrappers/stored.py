@@ -41,6 +41,7 @@ class Stored(Wrapper):
         found = self.store.draws(asked.ids)
         missing = [one for one in asked.ids if not asked.satisfied(found.get(one))]
         if missing:
+            asked.again = any(one in found for one in missing)
             landed = await self.store.flights.join(missing, asked.obtain)
             found.update(zip(missing, landed, strict=True))
             asked.refuse_lacking(found)
@@ -53,7 +54,7 @@ class Stored(Wrapper):
         reply = self.store.draws([one]).get(one)
         spoken = False
         if not asked.satisfied(reply):
-            asked.events = asyncio.Queue()
+            asked.events, asked.again = asyncio.Queue(), reply is not None
             flight = asyncio.ensure_future(self.store.flights.join([one], asked.obtain))
             flight.add_done_callback(lambda _: asked.events.put_nowait(None) if asked.events else None)
             try:
@@ -81,6 +82,7 @@ class _Ask:
         numbers = [0] * draws.n if self.request.sampling.greedy else range(draws.first, draws.first + draws.n)
         self.ids = [f"{key}/{self.stream}/{number}" for number in numbers]
         self.number = dict(zip(self.ids, numbers, strict=True))
+        self.again = False      # whether stored draws are wanted again, for the log-probabilities that they lack
         self.events: asyncio.Queue[Event | None] | None = None
 
     def satisfied(self, reply: Reply | None) -> bool:
@@ -100,18 +102,15 @@ class _Ask:
         found: dict[str, Reply] = {}
         pause, longest = POLL_SECONDS
         while waiting := [one for one in ids if one not in found]:
-            states = dict(zip(waiting, await self.store.claim(waiting, again=self._again(waiting)), strict=True))
+            states = dict(zip(waiting, await self.store.claim(waiting, again=self.again), strict=True))
             found.update(await self._generate([one for one in waiting if states[one] == MINE]))
             stored = self.store.draws([one for one in waiting if states[one] == STORED])
             found.update((one, reply) for one, reply in stored.items() if self.satisfied(reply))
+            self.again = self.again or any(one not in found for one in stored)
             if any(states[one] == BUSY for one in waiting):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
         return [found[one] for one in ids]
-
-    def _again(self, ids: Sequence[str]) -> bool:
-        """Whether these draws are wanted although they may be stored: they lack log-probabilities."""
-        return "logprobs" in self.scope.extras and not all(map(self.satisfied, self.store.draws(ids).values()))
 
     async def _generate(self, ids: Sequence[str]) -> dict[str, Reply]:
         """Generate and keep claimed draws. What one call fails to give does not lose what others gave."""
