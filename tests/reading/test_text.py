@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilience.reading.text import asks, boxed, cut, json_answer, last_sentence, plain, refuses, sets, stated, visible, words
@@ -61,6 +61,7 @@ def test_emphasis_goes_and_products_stay() -> None:
 def test_questions_tasks_and_refusals_are_known() -> None:
     assert asks("In which city was he born?") and not asks("Paris.") and not asks("Who Is Princess?")
     assert sets("Compute $2 + 2$.") and sets("What is 2 + 2?") and not sets("We compute 2 + 2 = 4.")
+    assert not refuses("I can't get no satisfaction") and refuses("I won\u2019t answer.") and refuses("I must decline.")
     assert refuses("I cannot help with that.") and refuses("I'm sorry, but no") and not refuses("I think it is 4.")
 
 
@@ -73,6 +74,7 @@ def test_words_keep_something() -> None:
     assert words("A") == ["a"] and words("?!") == ["?!"] and words("") == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_nothing_raises(text: str) -> None:
     for call in (visible, plain, boxed, json_answer, stated, cut, asks, sets, refuses, words):

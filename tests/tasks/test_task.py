@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilience.errors import ModelError, TaskError
@@ -41,6 +41,7 @@ def test_replies_are_scored_by_model_and_example() -> None:
     down = Scripted("down", [ModelError("gone", reason="down")])
     table = asyncio.run(sums(5).replies([right("right"), wrong, down]))
     assert [[s.score for s in row] for row in table] == [[1.0] * 5, [0.0] * 5, [0.0] * 5]
+    assert [s.reply.reading for s in table[0] if s.reply] == ["0", "2", "4", "6", "8"]
     assert all(s.reply is None for s in table[2]) and table[0][3].reply is not None
     assert [r.question for r in wrong.asked] == [f"{i} + {i}?" for i in range(5)]
 
@@ -89,6 +90,7 @@ def test_the_first_error_ends_all() -> None:
         asyncio.run(windowed(call, range(40), 8))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(6, 30))
 def test_folds_are_disjoint_complete_and_even(k: int, n: int) -> None:
     split = sums(n)

@@ -60,5 +60,6 @@ def from_dict(description: Mapping[str, Any]) -> AnswerFormat:
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items() if k != "name"}
     unknown = sorted(set(given) - known)
     if unknown:
-        raise ConfigError(f"answer format {description['name']!r} has no field {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
+        raise ConfigError(f"answer format {description['name']!r} has no field {unknown[0]!r}."
+                          f"{did_you_mean(unknown[0], known)}")
     return kind(**given)

@@ -63,6 +63,7 @@ _IS = r"\s*(?:\bis\b|\bbe\b|\bwould\s+be\b|:|=|-)[\s:]*"
 _HEDGE = r"(?:(?:most\s+likely|therefore|thus|clearly|indeed|option|choice|answer|letter|the|correct|is)\s+){0,5}[:\s]*"
 _AFTER = r"because|since|as|is|and|or|which|due|given|for|with|in|if|but|not"
 _PRAISE = r"correct|right|best|better|stronger|true|answer|appropriate|accurate"
+_JOIN = r"(?:(?:,|/|\bor\b|\band\b|&)\s*)+"
 _MARK = r"[(\[{]?"
 
 
@@ -78,7 +79,7 @@ def _rules(n: int) -> _Rules:
     opens_is = r"\s+(?=because\b|since\b|is\s+(?:the\s+)?(?:correct|right|answer|best))"
     return _Rules(
         phrase=re.compile(rf"(?i:\b{_NOUN}\b(?!\s+{_NOUN}s\b){_FILLER}{_IS}{_HEDGE}){_MARK}\(?(?:{capital}|{small})"),
-        joined=re.compile(rf"[)\].]*\s*(?:(?:,|/|\bor\b|\band\b|&)\s*)+(?i:option\s+|choice\s+)?{_MARK}[{upper}{lower}](?![\w'\u2019])"),
+        joined=re.compile(rf"[)\].]*\s*{_JOIN}(?i:option\s+|choice\s+)?{_MARK}[{upper}{lower}](?![\w'\u2019])"),
         alone=re.compile(rf"\W*?(?i:(?:option|choice|answer)\s*:?\s*)?\W*([{upper}])\W*", re.DOTALL),
         opening=re.compile(rf"\W*?([{upper}])(?:{opens}|{opens_is})"),
         bracketed=re.compile(rf"[(\[]([{upper}])[)\]]"),
@@ -95,7 +96,8 @@ def _read(rules: _Rules, texts: tuple[str, ...], text: str) -> str | None:
     box = boxed(text) if "box" in text else None
     if box is not None:
         inside = _WRAP.sub(r"\1", box)
-        found = _alone(rules, inside.upper() if len(inside) < 4 else inside) or _opening(rules, inside) or _by_text(texts, inside)
+        lone = inside.upper() if len(inside) < 4 else inside
+        found = _alone(rules, lone) or _opening(rules, inside) or _by_text(texts, inside)
         if found:
             return found
     text = plain(text)

@@ -38,7 +38,7 @@ class _Worker:
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if self._line(START_SECONDS) is None:
             self.kill()
-            raise ConfigError(f"the math-verify worker did not start: {sys.executable} -I {script}; is math-verify installed there?")
+            raise ConfigError(f"the math-verify worker did not start: {sys.executable} -I {script}; is math-verify there?")
 
     def ask(self, gold: str, answer: str, seconds: float) -> bool | None:
         """The verdict, or None when the worker hung or died (it is dead then)."""

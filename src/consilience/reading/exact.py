@@ -144,5 +144,5 @@ def _words(among: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], re
     """One of the words opening a text, anywhere in it, and closing it."""
     word = "|".join(re.escape(word) for word in sorted(among, key=len, reverse=True))
     opening = rf"\W*({word})(?=\s*(?:[.,;:!*\"']|$|\n)|\s+(?:because|since|as|-)\b)"
-    one, two, three = (re.compile(p, re.IGNORECASE) for p in (opening, rf"(?<!\w)(?:{word})(?!\w)", rf"(?<!\w)({word})[\W_]*$"))
-    return one, two, three
+    anywhere, closing = rf"(?<!\w)(?:{word})(?!\w)", rf"(?<!\w)({word})[\W_]*$"
+    return re.compile(opening, re.IGNORECASE), re.compile(anywhere, re.IGNORECASE), re.compile(closing, re.IGNORECASE)

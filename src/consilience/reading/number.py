@@ -16,7 +16,9 @@ ABSOLUTE, RELATIVE = 1e-6, 1e-4
 """Tolerances against a reference that is no integer; an integer must be met exactly (to `ABSOLUTE`)."""
 
 _DIGITS = r"(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][+-]?\d{1,3}(?![\w.]))?"
-_NUMBER = re.compile(rf"((?<![\w)\]}}])-)?\s?(?:[$\u20ac\u00a3\u00a5]\s?(-)?)?((?<![\w.]){_DIGITS})(?:(\s\d+)?\s?/\s?(\d+(?![\d.,]*\d)))?")
+_NUMBER = re.compile(
+    r"((?<![\w)\]}])-)?\s?(?:[$\u20ac\u00a3\u00a5]\s?(-)?)?"
+    rf"((?<![\w.]){_DIGITS})(?:(\s\d+)?\s?/\s?(\d+(?![\d.,]*\d)))?")
 _FRAC = re.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _NOISE = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2011": "-", "\u202f": None, "\u00a0": " "})
 _THOUSANDS = re.compile(r"(\d)(?:\\!|\{,\}|,\\!|\\,)(?=\d{3})")

@@ -7,37 +7,47 @@ import re
 import unicodedata
 
 _END = "</think>"
+_APOSTROPHE = "['\u2019]"
+_ABBREVIATION = r"(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft|Co))(?<!\bMrs)(?<!\bv)"
+
 _EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)(.{1,400}?)(?<=\S)\1(?![\w(*])", re.DOTALL)
+
 _JSON = re.compile(r"""["'](?:final[_ ]?)?answer["']\s*:\s*""", re.IGNORECASE)
 _DECODER = json.JSONDecoder(strict=False)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?', re.DOTALL)
+
 _CUE = re.compile(
-    r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?-i:not)\b)[\s:=]*",
-    re.IGNORECASE)
+    r"(?:^|\n)A:\s*|\banswer\b(?!\s+(?:choice|option)s\b)[^.:=\n]{0,40}?"
+    r"(?:\bis\b|\bare\b|\bbe\b|\bas\b|:|=)(?!\s*(?-i:not)\b)[\s:=]*", re.IGNORECASE)
 _TAIL = re.compile(
-    r"(?i:(?:,|;|\s[-\u2013\u2014])\s*(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b"
-    r"|\s+because\b)|(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft|Co))(?<!\bMrs)(?<!\bv)(?<!\.)\.\s+(?=[A-Z])")
-_SENTENCE = re.compile(r"(?<!\b[A-Z]\.)(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft)\.)(?<=[.!?])\s+(?=\S)")
+    r"(?i:(?:,|;|\s[-\u2013\u2014])\s*"
+    r"(?:which|because|since|as|so|therefore|thus|hence|where|given|due|and\s+(?:so|this|that))\b|\s+because\b)"
+    rf"|{_ABBREVIATION}(?<!\.)\.\s+(?=[A-Z])")
+_SENTENCE = re.compile(rf"{_ABBREVIATION}(?:\.|[!?])\s+(?=\S)")
+
+_REFUSED = (
+    "help|assist|answer|provide|comply|do\\s+(?:that|this)|determine|say|give|discuss|fulfil|complete|respond|engage|support"
+    "|tell|continue|access|create|write|generate|share|find|know")
 _REFUSAL = re.compile(
-    r"(?:i\s*(?:'|\u2019)?m\s+sorry|i\s+am\s+sorry|sorry\b|i\s+apologi[sz]e|i\s*(?:'|\u2019)?m\s+(?:unable|not\s+able)"
-    r"|i\s+(?:am\s+(?:unable|not\s+able)|can\s?not|can(?:'|\u2019)t|could\s+not|won(?:'|\u2019)t|will\s+not|do\s+not\s+know"
-    r"|don(?:'|\u2019)t\s+know))\b", re.IGNORECASE)
+    rf"(?:i\s?{_APOSTROPHE}?m\s+sorry|i\s+am\s+sorry|sorry),?\s+(?:but|i)\b|i\s+apologi[sz]e\b|i\s+must\s+decline\b"
+    rf"|i(?:\s?{_APOSTROPHE}?m|\s+am)\s+(?:unable|not\s+able)\b|i\s+(?:do\s+not|don{_APOSTROPHE}t)\s+know\b"
+    rf"|i\s+(?:can\s?not|(?:ca|couldn|wo)n?{_APOSTROPHE}t|could\s+not|will\s+not)\s+(?:really\s+)?(?:{_REFUSED})", re.IGNORECASE)
 
-
+_VERBS = "find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize|write|convert|round"
 _IMPERATIVE = re.compile(
-    r"(?:^|[(,.;:]\s*|\bthen,?\s+)(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
-    r"|write|convert|round|answer|remember|assuming)\b(?=[^=]*$)", re.IGNORECASE)
-_OPENING = re.compile(
-    r"(?:(?:fully|completely)\s+)?(?:find|calculate|compute|determine|evaluate|simplify|expand|factor|express|solve|rationalize"
-    r"|write|rewrite|convert|round|multiply|given|let|what|how|which|if)\b", re.IGNORECASE)
+    rf"(?:^|[(,.;:]\s*|\bthen,?\s+)(?:{_VERBS}|answer|remember|assuming)\b(?=[^=]*$)", re.IGNORECASE)
+_OPENING = re.compile(rf"(?:(?:fully|completely)\s+)?(?:{_VERBS}|rewrite|multiply)\b", re.IGNORECASE)
+_DANGLING = re.compile(rf"\b(?:{_VERBS})\s*\n[^\n]*\Z", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"\b(?:what|which|who|whom|whose|how|why|when|where|is|are|was|were|do|does|did|can|could|will|would|has|have)\b",
+    re.IGNORECASE)
+
 _BOXES, _BOX = 8, 4000
 """So many last boxes are looked at, and so many characters of each."""
 _LINE = 1000
 """No last sentence is longer."""
 _ECHO = 600
 """A text that opens like a task and is shorter than this is the task, repeated."""
-_QUESTION = re.compile(
-    r"\b(?:what|which|who|whom|whose|how|why|when|where|is|are|was|were|do|does|did|can|could|will|would|has|have)\b", re.IGNORECASE)
 
 
 def visible(text: str) -> str:
@@ -164,13 +174,14 @@ def asks(text: str) -> bool:
 def sets(text: str) -> bool:
     """True when a reply sets a mathematical task instead of solving it: it ends by asking, or opens as tasks do."""
     return text.endswith(("?", "?)")) or _IMPERATIVE.search(last_sentence(text)) is not None or (
-        len(text) < _ECHO and _OPENING.match(text) is not None)
+        len(text) < _ECHO and (_OPENING.match(text) is not None or _DANGLING.search(text) is not None))
 
 
 def last_sentence(text: str) -> str:
     """The last sentence of the last line that has text."""
     line = text[-_LINE:].rstrip().rsplit("\n", 1)[-1].strip()
-    return _SENTENCE.split(line)[-1]
+    ends = [match.end() for match in _SENTENCE.finditer(line)]
+    return line[ends[-1]:] if ends else line
 
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")

@@ -55,7 +55,8 @@ def _parts(name: str, splits: Mapping[str, Any]) -> list[tuple[str, str]]:
     if dev == "validation" and test == "validation":
         dev = "train"
     if dev is None or test is None:
-        raise TaskError(f"hub:{name} has the splits {sorted(splits)}; a dev (or validation, train) and a test split are needed")
+        raise TaskError(f"hub:{name} has the splits {sorted(splits)}; a dev (or validation, train) and a test split are "
+                        "needed")
     return [(dev, "dev"), (test, "test")]
 
 

@@ -20,7 +20,8 @@ def task(spec: str | Path, *, limit: int | None = None, form: str = "", format: 
     """The task that a spec names.
 
     `nursery` (the mixed embedded task), `nursery/arith` (one cell); a file (`.jsonl`, `.csv`, `.parquet`, `.json`, packed
-    or not; MoCo's JSON too) or a folder with `dev.*` and `test.*`; `hub:org/name[/config]`; `recorded:file.jsonl.gz#dataset`.
+    or not; MoCo's JSON too) or a folder with `dev.*` and `test.*`; `hub:org/name[/config]`;
+    `recorded:file.jsonl.gz#dataset`.
 
     `limit`: at most so many questions of each split. `form`: `answer` or `steps`, for all questions; by default numbers
     and mathematics are asked in steps. `format`: the answer format, for all questions. `columns`: which column of a

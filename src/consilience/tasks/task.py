@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.errors import ModelError, NoAnswerError, TaskError
+from consilience.gather import clock
 from consilience.method import Method, Scored
 from consilience.reading.text import squeeze
 from consilience.tasks.score import Unscored, score
@@ -90,11 +91,15 @@ class Split(Sequence[Example]):
 
 
 async def _scored(model: Model, example: Example, draws: Draws, extras: frozenset[str]) -> Scored:
+    clock.set(0.0)
     try:
-        replies: list[Reply] = await model.generate(example.request, draws, Scope(example=example.id, extras=extras))
+        reply: Reply = (await model.generate(example.request, draws, Scope(example=example.id, extras=extras)))[0]
     except (ModelError, NoAnswerError):
         return Scored(None, 0.0)
-    return Scored(replies[0], await score(example, replies[0]))
+    format = example.request.format
+    if reply.reading is None and reply.text is not None and format is not None:
+        reply = reply.having(reading=format.read(reply.text))
+    return Scored(reply, await score(example, reply))
 
 
 async def windowed(call: Callable[[Any], Awaitable[T]], jobs: Sequence[Any], window: int) -> list[T]:
