@@ -149,13 +149,13 @@ def test_failures_are_told_apart(answer: Answer, reason: str, transient: bool, a
 
 def test_a_server_that_hangs_times_out() -> None:
     began = time.monotonic()
-    caught = failure(hang(3.0), timeout=0.3)
-    assert caught.reason == "timeout" and caught.transient and time.monotonic() - began < 2.5
+    caught = failure(hang(15.0), timeout=0.3)
+    assert caught.reason == "timeout" and caught.transient and time.monotonic() - began < 12
 
 
 def test_the_deadline_is_the_shorter_timeout() -> None:
-    with faulty(hang(3.0)) as server:
-        for ahead in (0.3, -1.0):
+    with faulty(hang(15.0)) as server:
+        for ahead in (2.0, -1.0):
             with pytest.raises(ModelError) as caught:
                 run(Endpoint("m", server.url).generate(ASK, scope=Scope(deadline=time.time() + ahead)))
             assert caught.value.reason == "timeout"
