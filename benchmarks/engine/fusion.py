@@ -70,7 +70,7 @@ def members(folder: Path) -> list[str]:
     return paths
 
 
-def compare(lengths: tuple[int, ...], repeats: int) -> tuple[list[Result], str]:
+def compare(lengths: tuple[int, ...], repeats: int, *, peer: bool = True) -> tuple[list[Result], str]:
     """Comparisons at each number of new tokens, and why the peer is missing where it is."""
     results: list[Result] = []
     trouble = ""
@@ -79,9 +79,9 @@ def compare(lengths: tuple[int, ...], repeats: int) -> tuple[list[Result], str]:
         paths = members(folder)
         asked = prompts(ROWS, PROMPT, PROMPT, seed=3)
         try:
-            peer = _peer(folder, paths, asked, lengths)
+            found = _peer(folder, paths, asked, lengths) if peer else {}
         except (subprocess.CalledProcessError, OSError) as error:
-            peer, trouble = {}, f"{PEER} could not be run: {error} {getattr(error, 'stderr', '') or ''}"[:500]
+            found, trouble = {}, f"{PEER} could not be run: {error} {getattr(error, 'stderr', '') or ''}"[:500]
         bound = [bind(LlamaForCausalLM.from_pretrained(p).eval()) for p in paths]
         for net in bound:
             net.model.generation_config.eos_token_id = None
@@ -90,8 +90,8 @@ def compare(lengths: tuple[int, ...], repeats: int) -> tuple[list[Result], str]:
             mine = partial(ours, bound, asked, [length] * ROWS, combiner=MeanLogits())
             *own, taken = seconds(*each, mine, repeats=repeats)
             job = f"fusion of {MEMBERS}, {ROWS} rows, {length} new"
-            if str(length) in peer:
-                theirs_seconds, texts = peer[str(length)]
+            if str(length) in found:
+                theirs_seconds, texts = found[str(length)]
                 results.append(Result(f"{job} (texts equal: {texts == mine()})", "llama0.36", "MoCo 1.1", theirs_seconds,
                                       taken, {256: 10.0, 1024: 25.0}.get(length)))
             results.append(Result(job, "llama0.36", "the members' own generate, summed", sum(own), taken, 1 / 1.3))

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("generation", "fusion"), help="one half of the comparisons")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--lengths", type=int, nargs="+", default=(256, 1024), help="new tokens of the fusion")
+    parser.add_argument("--no-peer", action="store_true", help="do not install and run MoCo")
     parser.add_argument("--json", type=Path, help="also write the results here")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -34,7 +35,7 @@ def main() -> None:
     if asked.only != "fusion":
         results += generation.compare(asked.small, repeats)
     if asked.only != "generation":
-        found, trouble = fusion.compare((8,) if asked.small else tuple(asked.lengths), repeats)
+        found, trouble = fusion.compare((8,) if asked.small else tuple(asked.lengths), repeats, peer=not asked.no_peer)
         results += found
     print(table(results))
     if trouble:

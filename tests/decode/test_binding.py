@@ -62,9 +62,12 @@ def test_a_wrong_window_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lean_forward_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bind(network("qwen2", 97)).lean is not None
+    first = bind(network("qwen2", 97))
+    assert first.lean is not None and first.verdict.lean
+    assert bind(network("qwen2", 97), first.verdict).lean is not None
     monkeypatch.setattr(binding.Lean, "__call__", lambda self, slots, ids, *rest: torch.zeros(*ids.shape, 97))
-    assert bind(network("qwen2", 97)).lean is None
+    second = bind(network("qwen2", 97))
+    assert second.lean is None and not second.verdict.lean
 
 
 def test_fusing_leaves_the_library_forward_as_it_was() -> None:

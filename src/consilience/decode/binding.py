@@ -23,21 +23,30 @@ TOLERANCE_HALF = 0.06
 """The same in 16-bit formats."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the test found: the attention function that works, and whether the short forward agrees."""
+
+    attention: str
+    lean: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
     """A model that passed the test. `limit` is the longest row (None: no limit known), `lean` its short forward."""
 
     model: PreTrainedModel
     limit: int | None
-    lean: Lean | None = None
+    lean: Lean | None
+    verdict: Verdict
 
     def slots(self) -> Slots:
         """An empty cache."""
         return Slots(self.model, self.limit, self.lean)
 
 
-def bind(model: PreTrainedModel) -> Bound:
-    """Make a causal model ready for slots and test it.
+def bind(model: PreTrainedModel, known: Verdict | None = None) -> Bound:
+    """Make a causal model ready for slots and test it; `known` is an earlier verdict on the same checkpoint.
 
     Raises ModelError with the family, the difference found and the tolerance when the family does not work.
     """
@@ -45,6 +54,10 @@ def bind(model: PreTrainedModel) -> Bound:
     if model.config.is_encoder_decoder:
         raise ModelError(f"{model.config.model_type} is an encoder-decoder; this engine decodes causal models only")
     attention.register()
+    if known is not None:
+        model.set_attn_implementation(known.attention)
+        limit = longest_row(config)
+        return Bound(model, limit, Lean.of(model, limit) if known.lean else None, known)
     before = config._attn_implementation
     softcap = getattr(config, "attn_logit_softcapping", None)
     tried = ["eager"] if softcap else [attention.NAME, before, "eager"]
@@ -53,21 +66,20 @@ def bind(model: PreTrainedModel) -> Bound:
         model.set_attn_implementation(name)
         worst = _difference(model)
         if isinstance(worst, float) and worst <= tolerance(model.dtype):
-            return _leanest(Bound(model, longest_row(config)))
+            return _leanest(model, longest_row(config), name)
     found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
     raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
                      f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). Serve it with an OpenAI-compatible "
                      "server and use it as an endpoint.", reason="refused")
 
 
-def _leanest(bound: Bound) -> Bound:
+def _leanest(model: PreTrainedModel, limit: int | None, name: str) -> Bound:
     """With the short forward, where there is one and it agrees."""
-    lean = Lean.of(bound.model, bound.limit)
-    if lean is None:
-        return bound
-    worst = _difference(bound.model, lean)
-    agrees = isinstance(worst, float) and worst <= tolerance(bound.model.dtype)
-    return Bound(bound.model, bound.limit, lean) if agrees else bound
+    lean = Lean.of(model, limit)
+    worst = _difference(model, lean) if lean is not None else ""
+    if isinstance(worst, float) and worst <= tolerance(model.dtype):
+        return Bound(model, limit, lean, Verdict(name, True))
+    return Bound(model, limit, None, Verdict(name, False))
 
 
 def tolerance(dtype: torch.dtype) -> float:

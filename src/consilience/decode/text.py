@@ -43,16 +43,21 @@ def held_back(text: str, stops: Sequence[str]) -> int:
 
 
 class Watcher:
-    """Follows one row: call it with the ids so far after every token; True means that a stop string has appeared."""
+    """Follows one row: call it with the ids so far after every token; True means that a stop string has appeared.
+
+    `lead` are ids before the first one that its text depends on (a space that only the middle of a text has).
+    """
 
     def __init__(self, decode: Decode, split: Callable[[str], tuple[str, str]], stops: Sequence[str],
-                 emit: Callable[[str], None] | None = None) -> None:
+                 emit: Callable[[str], None] | None = None, lead: Sequence[int] = ()) -> None:
         self._decode, self._split, self._stops, self._emit = decode, split, tuple(stops), emit
+        self._lead = list(lead)
         self._raw = ""
         self._sent = ""
-        self._from = self._to = 0
+        self._from, self._to = 0, len(self._lead)
 
     def __call__(self, ids: Sequence[int]) -> bool:
+        ids = [*self._lead, *ids]
         old = self._decode(ids[self._from:self._to]) if self._to else ""
         new = self._decode(ids[self._from:])
         if len(new) <= len(old) or new.endswith("\ufffd"):

@@ -13,7 +13,7 @@ import torch
 
 from consilience.decode.tensors import Alone, MeanLogits
 from consilience.decode.text import Thinking
-from consilience.errors import ModelError, TeamError
+from consilience.errors import ConfigError, ModelError, TeamError
 from consilience.model import Continue, NextTokens, Price, Score, Verify, Weights, powers_of
 from consilience.models.local import LocalHost, LocalModel
 from consilience.types import Draws, Message, Request, Sampling, Scope
@@ -204,6 +204,10 @@ async def test_thinking_goes_to_reasoning(folder: Path, host: LocalHost, tmp_pat
     marked = LocalModel(opened, host=host, thinking=Thinking("<think>", raw[at]))
     [spoken] = await marked.generate(GREEDY)
     assert spoken.reasoning == raw[:at].strip() and spoken.text == raw[at + 1:].lstrip()
+    assert (await LocalModel(opened, host=host, thinking=["<think>", raw[at]]).generate(GREEDY))[0].text == spoken.text
+    assert (await LocalModel(opened, host=host, thinking=False).generate(GREEDY))[0].text == raw
+    with pytest.raises(ConfigError, match="two marks"):
+        LocalModel(opened, host=host, thinking="</think>").chat
     events = [e async for e in marked.stream(GREEDY)]
     assert "".join(e.text for e in events[:-1]) == spoken.text
     assert thinker.chat.prompt(GREEDY.having(prefix="So"), thinker.card).text.endswith("<think>\n\n</think>\n\nSo")

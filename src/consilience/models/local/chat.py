@@ -34,10 +34,11 @@ def tokenizer_of(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt. `opened` says that it ends inside the model's thinking."""
+    """A rendered prompt. `opened` says that it ends inside the model's thinking, `goes_on` in the middle of a text."""
 
     text: str
     opened: bool
+    goes_on: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ class Chat:
         opened = bool(opening) and text.rstrip().endswith(opening)
         if opened and request.prefix:
             text, opened = f"{text}\n{self.thinking.closing}\n\n", False
-        return Prompt(text + request.prefix, opened)
+        return Prompt(text + request.prefix, opened, bool(request.prefix) or not self.templated)
 
     def answered(self, request: Request, answer: str, card: Card) -> str:
         """The whole conversation with `answer` as the assistant's last turn, as verifiers read it."""
@@ -107,9 +108,12 @@ class Chat:
         same = next((i for i, (a, b) in enumerate(zip(whole, head, strict=False)) if a != b), min(len(whole), len(head)))
         return whole, max(1, same)
 
-    def text(self, ids: Sequence[int]) -> str:
-        """Text of emitted ids."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    def text(self, ids: Sequence[int], lead: Sequence[int] = ()) -> str:
+        """Text of emitted ids, after the ids `lead`: some tokenizers drop the space in front of a text's first word."""
+        return self._decoded([*lead, *ids])[len(self._decoded(lead)):]
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)) if ids else ""
 
 
 def _plain(messages: Sequence[dict[str, Any]]) -> str:

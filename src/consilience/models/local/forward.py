@@ -86,14 +86,16 @@ def score(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     most = max(64, min(BATCH, LOGITS // loaded.model.config.get_text_config().vocab_size))
 
     def read(batch: list[Text]) -> list[Any]:
-        logits = loaded.model(**_padded(batch, loaded), use_cache=False).logits
-        return [_picked(logits[row], text) for row, text in enumerate(batch)]
+        inputs, first = _padded(batch, loaded), min(t.start for t in batch) - 1
+        kept = torch.arange(first, inputs["input_ids"].shape[1], device=loaded.model.device)
+        logits = loaded.model(**inputs, use_cache=False, logits_to_keep=kept).logits
+        return [_picked(logits[row], text, first) for row, text in enumerate(batch)]
 
     return _each(loaded, texts, most, read)
 
 
-def _picked(logits: Tensor, text: Text) -> list[float]:
-    log_p = torch.log_softmax(logits[text.start - 1:len(text.ids) - 1].float(), -1)
+def _picked(logits: Tensor, text: Text, first: int) -> list[float]:
+    log_p = torch.log_softmax(logits[text.start - 1 - first:len(text.ids) - 1 - first].float(), -1)
     wanted = torch.tensor(text.ids[text.start:], device=logits.device)
     return [float(x) for x in log_p.gather(1, wanted[:, None])[:, 0]]
 

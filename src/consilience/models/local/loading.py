@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from consilience.decode.binding import Bound, bind, longest_row
+from consilience.decode.binding import Bound, Verdict, bind, longest_row
 from consilience.errors import ModelError
 from consilience.models.local.chat import tokenizer_of
 from consilience.models.local.checkpoint import Checkpoint
@@ -49,12 +49,15 @@ def _quietly() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device) -> Loaded:
-    """Load, merge the adapter where there is one, and bind to the engine. Raises ModelError."""
+def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, known: Verdict | None = None) -> Loaded:
+    """Load, merge the adapter where there is one, and bind to the engine (untested when the verdict is known).
+
+    Raises ModelError.
+    """
     try:
         with _quietly():
             model = read(checkpoint, dtype).to(device).eval()
-            bound = None if checkpoint.verifier else bind(model)
+            bound = None if checkpoint.verifier else bind(model, known)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(f"{checkpoint.path} cannot be loaded: {error}") from error
     return Loaded(model, bound)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from consilience.errors import MissingExtraError, ModelError, TeamError
+from consilience.errors import ConfigError, MissingExtraError, ModelError, TeamError
 from consilience.model import (
     Card,
     Combiner,
@@ -52,14 +52,15 @@ class LocalModel:
 
     A checkpoint for sequence classification with one label is a verifier: it offers Verify and writes nothing. `name`
     is the folder's by default; `price`, `forms` (wordings of prompt forms) and `description` go on the card; `context`
-    may lower the checkpoint's own. `thinking` holds the marks around reasoning (None: none). `base` overrides the base
+    may lower the checkpoint's own. `thinking` holds the two marks around reasoning (False: there is none). `base` overrides the base
     that an adapter names. Raises ConfigError for pickled weights and for checkpoints that bring their own code, which
     `trust_remote_code=True` allows.
     """
 
     def __init__(self, source: str | Path, *, host: LocalHost | None = None, name: str = "", price: Price | None = None,
                  forms: Mapping[str, Wording] | None = None, description: str = "", context: int | None = None,
-                 base: str | Path | None = None, revision: str | None = None, thinking: Thinking | None | bool = True,
+                 base: str | Path | None = None, revision: str | None = None,
+                 thinking: Thinking | Sequence[str] | bool | None = True,
                  trust_remote_code: bool = False, spec: str = "") -> None:
         self.checkpoint = open_checkpoint(source, base=base, revision=revision, trust_remote_code=trust_remote_code)
         self._host = host if host is not None else default_host()
@@ -80,8 +81,14 @@ class LocalModel:
             from consilience.models.local.chat import Chat, tokenizer_of
         except ImportError as error:
             raise MissingExtraError("local", "a local checkpoint") from error
-        thinking = (Thinking() if self._thinking else None) if isinstance(self._thinking, bool) else self._thinking
-        return Chat(tokenizer_of(self.checkpoint), thinking)
+        marks = self._thinking
+        if isinstance(marks, Sequence):
+            if isinstance(marks, str) or len(marks) != 2 or not marks[1]:
+                raise ConfigError(f"thinking={marks!r}: give two marks, such as ['<think>', '</think>'], or false")
+            marks = Thinking(*marks)
+        elif marks is True:
+            marks = Thinking()
+        return Chat(tokenizer_of(self.checkpoint), marks or None)
 
     @cached_property
     def card(self) -> Card:
@@ -198,7 +205,9 @@ class LocalModel:
         from consilience.decode.sampler import noise_key
         from consilience.decode.text import Watcher
         stops = request.sampling.stop
-        watch = Watcher(self.chat.text, lambda raw: self._split(raw, prompt), stops, emit) if stops or emit else None
+        watch = None
+        if stops or emit:
+            watch = Watcher(self.chat.text, lambda raw: self._split(raw, prompt), stops, emit, _lead(ids[0], prompt))
         return Row(prompts=ids, sampling=request.sampling, noise=noise_key(self.card.fingerprint, request.content(), stream, draw),
                    stop_ids=self._ends | self._special(stops), limit=limit, done=lambda _: None, watch=watch,
                    logprobs=ALTERNATIVES if "logprobs" in scope.extras else None)
@@ -224,7 +233,7 @@ class LocalModel:
 
     def _reply(self, mates: Sequence[LocalModel], row: Row, prompt: Prompt, request: Request, draw: int) -> Reply:
         from consilience.decode.text import Watcher, first_stop
-        reasoning, text = self._split(self.chat.text(row.ids), prompt)
+        reasoning, text = self._split(self.chat.text(row.ids, _lead(row.prompts[0], prompt)), prompt)
         at = first_stop(text, request.sampling.stop)
         if at >= 0:
             text = text[:at]
@@ -315,3 +324,8 @@ class LocalModel:
         """The checkpoint at `path` as a model on the same host, with this model's price and wordings."""
         return LocalModel(path, host=self._host, name=name, price=self._price, forms=self._forms,
                           context=self._context, thinking=self._thinking)
+
+
+def _lead(ids: Sequence[int], prompt: Prompt) -> Sequence[int]:
+    """The id before the first new one, where the prompt ends in the middle of a text."""
+    return ids[-1:] if prompt.goes_on else ()

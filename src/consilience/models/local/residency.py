@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from consilience.models.local.checkpoint import Checkpoint
 if TYPE_CHECKING:
     import torch
 
+    from consilience.decode.binding import Verdict
     from consilience.models.local.loading import Loaded
 
 
@@ -22,6 +22,7 @@ class Residency:
     def __init__(self, device: torch.device, dtype: str, budget: int) -> None:
         self.device, self.dtype, self.budget = device, dtype, budget
         self.loaded: dict[Checkpoint, Loaded] = {}
+        self._verdicts: dict[Checkpoint, Verdict] = {}
         self.seconds = 0.0
         """Spent on loading."""
 
@@ -66,7 +67,10 @@ class Residency:
             if checkpoint in self.loaded:
                 self.loaded[checkpoint] = self.loaded.pop(checkpoint)       # now the most recently used
                 continue
-            self.loaded[checkpoint] = load(checkpoint, self.dtype_of(checkpoint), self.device)
+            one = load(checkpoint, self.dtype_of(checkpoint), self.device, self._verdicts.get(checkpoint))
+            if one.bound is not None:
+                self._verdicts[checkpoint] = one.bound.verdict
+            self.loaded[checkpoint] = one
             new.append(checkpoint)
         self.seconds += time.perf_counter() - begun
         return [self.loaded[c] for c in checkpoints], new, left
@@ -91,10 +95,8 @@ def megabytes(size: int) -> str:
 
 def free_memory(device: torch.device) -> int:
     """What a host takes when it is told nothing: half of the free memory, nine tenths of a GPU's."""
+    import psutil
     import torch
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] * 0.9)
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (ValueError, OSError):       # not on this system
-        return 4 << 30
+    return int(psutil.virtual_memory().available // 2)
