@@ -83,7 +83,8 @@ def resolved_yaml(plan: Plan) -> str:
     data = plan.experiment.resolved() | {
         "versions": {"consilience": __version__, "python": platform.python_version(), **_versions()},
         "prompts": wording_digest(),
-        "members": [_member(model) for model in plan.pool],
+        "members": [_member(m) for m in {r.name: r.contestant.model for r in plan.runs if r.contestant.kind == "member"}
+                    .values() if m is not None],
         "run": {"tasks": [_task(task) for task in plan.tasks],
                 "contestants": [{"name": c.name, "kind": c.kind, "level": c.level, "beside": c.beside,
                                  "what": _what(c.model)} for c in {r.name: r.contestant for r in plan.runs}.values()]},

@@ -104,7 +104,7 @@ class _Bench:
         self.spending = Meter()
         self.record = RunRecord.load(results.folder, plan)
         self.known: dict[str, Known] = {}
-        self.standing: dict[str, tuple[float, ...] | None] = {}
+        self.contents: dict[str, dict[str, str]] = {}
         self.done = results.done(failed=keep_failed)
         self.places: dict[str, tuple[int, ...]] = {}
 
@@ -152,7 +152,9 @@ class _Bench:
         worn = wear(model, self.store, self.spending)
         identity = digest([VERSION, task.name, contestant.name, model.card.fingerprint, code])
         extras = self._extras(model)
-        keys = {e.id: digest([identity, content_digest(e)]) for e in task.test}
+        if task.name not in self.contents:
+            self.contents[task.name] = {e.id: content_digest(e) for e in task.test}
+        keys = {id_: f"{identity}{content}" for id_, content in self.contents[task.name].items()}
         todo = self._todo(number, task.test, keys)
         tally = _Tally(planned, self.watch, len(task.test) - len(todo))
         tally.tell("run")

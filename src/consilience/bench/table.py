@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,42 +130,51 @@ def _tables(source: Source) -> list[TaskTable]:
     run = source.experiment.get("run") or {}
     beside = {c["name"] for c in run.get("contestants", ()) if c["beside"]}
     facts = {t["name"]: t for t in run.get("tasks", ())}
-    rows: dict[str, dict[str, dict[str, Row]]] = {}
-    slim: dict[tuple[str, str], tuple[str, str]] = {}
+    tasks: dict[str, _Draft] = {}
     for row in read_rows(source.folder):
-        rows.setdefault(row.task, {}).setdefault(row.method, {})[row.id] = _slim(row)
-        slim.setdefault((row.task, row.method), (row.kind, row.level))
-    out = []
-    for task, methods in rows.items():
-        ids = list(dict.fromkeys(i for answers in methods.values() for i in answers))
-        any_row = {i: row for answers in methods.values() for i, row in answers.items()}
-        table = TaskTable(task, ids, [any_row[i].skill for i in ids], [any_row[i].cluster for i in ids],
-                          best=source.record.best.get(task, ""))
+        tasks.setdefault(row.task, _Draft()).take(row)
+    return [draft.table(task, source, beside, facts) for task, draft in tasks.items()]
+
+
+class _Draft:
+    """The columns of one task while its rows are read, question by question: numbers only."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self.skills: list[str] = []
+        self.clusters: list[str] = []
+        self.columns: dict[str, tuple[str, str, dict[int, int], array[float], list[str]]] = {}
+
+    def take(self, row: Row) -> None:
+        """One more row; a later row of a question stands for an earlier one."""
+        place = self.places.setdefault(row.id, len(self.places))
+        if place == len(self.skills):
+            self.skills.append(row.skill)
+            self.clusters.append(row.cluster)
+        _, _, order, numbers, traces = self.columns.setdefault(row.method, (row.kind, row.level, {}, array("d"), []))
+        order[place] = len(traces)
+        numbers.extend(_number(row, name) for name in NUMBERS)
+        traces.append(row.trace)
+
+    def table(self, task: str, source: Source, beside: set[str], facts: Mapping[str, Any]) -> TaskTable:
+        """The finished table; a contestant that has not answered everything is not in it."""
+        made = TaskTable(task, list(self.places), self.skills, self.clusters, best=source.record.best.get(task, ""))
         if task in facts:
-            table.guess, table.dev = facts[task]["guess"], facts[task]["dev"]
-        for method, answers in methods.items():
-            if len(answers) == len(ids):
-                kind, level = slim[task, method]
-                table.columns.append(_column(method, kind, level, method in beside, source.folder,
-                                             [answers[i] for i in ids]))
-        out.append(table)
-    return out
+            made.guess, made.dev = facts[task]["guess"], facts[task]["dev"]
+        for method, (kind, level, order, numbers, traces) in self.columns.items():
+            if len(order) == len(self.places):
+                rows = [order[place] for place in range(len(order))]
+                block = np.array(numbers).reshape(-1, len(NUMBERS))[rows]
+                made.columns.append(Column(method, kind, level, method in beside, source.folder,
+                                           {name: block[:, i].copy() for i, name in enumerate(NUMBERS)},
+                                           [traces[row] for row in rows]))
+        return made
 
 
-def _slim(row: Row) -> Row:
-    from dataclasses import replace
-
-    return replace(row, text=None, reading=None, members=[], absent=[], key="")
-
-
-def _column(method: str, kind: str, level: str, beside: bool, folder: Path, rows: Sequence[Row]) -> Column:
-    def number(row: Row, name: str) -> float:
-        value = getattr(row, name)
-        if name == "error":
-            return float(bool(value))
-        if name == "cost" and row.error:
-            return 0.0
-        return np.nan if value is None else float(value)
-
-    values = {name: np.array([number(row, name) for row in rows]) for name in NUMBERS}
-    return Column(method, kind, level, beside, folder, values, [row.trace for row in rows])
+def _number(row: Row, name: str) -> float:
+    value = getattr(row, name)
+    if name == "error":
+        return float(bool(value))
+    if name == "cost" and row.error:
+        return 0.0
+    return float("nan") if value is None else float(value)
