@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import product
-from math import log
+from math import log, prod
 
 import pytest
 
@@ -54,13 +54,14 @@ def test_beta_rule(a: int, b: int, p: float) -> None:
 def test_accuracy_by_enumeration(k: int, accuracy: float) -> None:
     """Answers A .6 (right), B .2, C .2; ties go to the first sampled."""
     chance = {"A": .6, "B": .2, "C": .2}
-    total = 0.0
-    for drawn in product("ABC", repeat=k) if k < 7 else ():
-        p = 1.0
-        for letter in drawn:
-            p *= chance[letter]
-        total += p * (ask(SelfConsistency(draws=k), Scripted("a", list(drawn))).reading == "A")
-    assert k == 7 or total == pytest.approx(accuracy, abs=5e-4)
+
+    async def right(drawn: tuple[str, ...]) -> bool:
+        [reply] = await Team(SelfConsistency(draws=k), [Scripted("a", drawn)]).generate(QUESTION)
+        return reply.reading == "A"
+
+    async def total() -> float:
+        return sum([prod(chance[x] for x in drawn) * await right(drawn) for drawn in product("ABC", repeat=k)])
+    assert asyncio.run(total()) == pytest.approx(accuracy, abs=5e-4)
 
 
 def test_the_best_on_dev_is_sampled_and_the_next_when_it_is_down() -> None:
