@@ -20,11 +20,13 @@ test: $(VENV)/.ready-test
 
 # The table of results in README.md, from a run of its own; then every generated part of the docs.
 results: $(VENV)/.ready-run
-	$(BIN)/consilience bench examples/results.yaml --out runs/results
+	$(BIN)/consilience bench examples/main.yaml --limit 800 --out runs/results
 	mkdir -p docs/results && cp runs/results/leaderboard.csv docs/results/nursery.csv
+	$(BIN)/python -m consilience.methods.table docs/methods.md
 	$(BIN)/python docs/generate.py
 
 docs: $(VENV)/.ready-run
+	$(BIN)/python -m consilience.methods.table docs/methods.md
 	$(BIN)/python docs/generate.py
 
 $(VENV)/bin/python:

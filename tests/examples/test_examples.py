@@ -78,6 +78,13 @@ def test_the_main_job_has_every_level_and_a_nested_team(tmp_path: Path) -> None:
 
 
 @needs_weights
+def test_the_embedded_pool_is_listed_by_group() -> None:
+    members = json.loads(call("pool", "--json").stdout)
+    assert {m["name"] for m in members} == {c["name"] for c in nursery.pool_cards()["members"]}
+    assert {"main", "control"} <= {m["group"] for m in members} and all(m["spec"] == f"nursery/{m['name']}" for m in members)
+
+
+@needs_weights
 def test_the_quickstart_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(EXAMPLES / "quickstart.py")], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "by" in done.stdout, done.stderr

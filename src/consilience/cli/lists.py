@@ -198,16 +198,28 @@ def pool(
       consilience pool nursery/generalist
       consilience pool recorded:../shared/data/recorded/zeroeval_gsm8k_half.jsonl.gz
     """
-    found = look_up(name)
+    found = everyone() if name == "nursery" else {m: "" for m in look_up(name)}
     if json:
-        say_json([card(m) for m in found])
+        say_json([card(m) | ({"group": group} if group else {}) for m, group in found.items()])
     elif len(found) == 1:
-        say("\n".join(f"{key}: {value}" for key, value in card(found[0]).items() if value not in ("", None, [])))
+        say("\n".join(f"{key}: {value}" for key, value in card(next(iter(found))).items() if value not in ("", None, [])))
     else:
-        show_table(["member", "parameters", "$ per M tokens", "powers", "about"],
-                   [[m.card.name, f"{m.card.parameters:,}" if m.card.parameters else "", _price(m),
-                     ", ".join(sorted(m.card.powers)) or "text only", m.card.description] for m in found],
-                   right=["parameters"])
+        grouped = any(found.values())
+        show_table(["member", *(["group"] if grouped else []), "parameters", "$ per M tokens", "powers", "about"],
+                   [[m.card.name, *([group] if grouped else []), f"{m.card.parameters:,}" if m.card.parameters else "",
+                     _price(m), ", ".join(sorted(m.card.powers)) or "text only", m.card.description]
+                    for m, group in found.items()], right=["parameters"])
+        if grouped:
+            say("\n`nursery` alone means the first group; nursery/NAME is one member, nursery:GROUP a group. The control "
+                "is shown beside teams and plays in none.", style="dim")
+
+
+def everyone() -> dict[Model, str]:
+    """All members of the embedded pool, with their groups."""
+    from consilience import pool as resolve
+    from consilience.models.embedded import groups
+
+    return {model: group for group in groups() for model in resolve(f"nursery:{group}")}
 
 
 def look_up(name: str) -> list[Model]:
