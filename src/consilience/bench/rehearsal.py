@@ -164,6 +164,11 @@ class Rehearsing:
         power = self.inner.power(NextTokens)
         return power.vocabulary if power is not None else ""
 
+    def refuses(self, peers: Sequence[Any]) -> str | None:
+        """What the model itself says of decoding with the models of these peers."""
+        own, others = self.inner.power(NextTokens), [peer.inner.power(NextTokens) for peer in peers]
+        return own.refuses(others) if own is not None else None
+
     async def decode(self, peers: Sequence[Any], requests: Sequence[Request], combiner: Combiner, draws: Draws,
                      scope: Scope) -> list[Reply]:
         """One stand-in text; every peer reads its prompt and computes every token."""
