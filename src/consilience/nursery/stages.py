@@ -14,13 +14,13 @@ import torch
 from tokenizers import Tokenizer
 
 from consilience.nursery import data
-from consilience.nursery.answers import load_pool, pick, sample, save_pool
+from consilience.nursery.answers import ask, load_pool, prompt_of, sample, save_pool
 from consilience.nursery.checkpoints import keep, kept, write_adapter, write_member
 from consilience.nursery.data import Encoder, Pool, Source
 from consilience.nursery.net import Params, Shape, fresh
 from consilience.nursery.tasks import CELLS, DRAW, Problem, facts_of, problems
 from consilience.nursery.train import Plan, train
-from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, merge_aware_blend, zero_updates
+from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, merge_aware_blend, part_masks, zero_updates
 from consilience.nursery.verifier import train_verifier
 from consilience.nursery.vocabulary import plain_bytes, train_bpe
 from consilience.nursery.words import OWNERS, SHARED, SKILLS
@@ -36,6 +36,7 @@ SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (
 """Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
 
 FAR_STEPS = 450
+NEAR_STEPS = 800
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -205,15 +206,36 @@ def generalist(job: Job) -> None:
     keep(job.path("generalist"), params)
 
 
-def near(job: Job, owner: str) -> None:
-    """A near specialist: a small update that is trained to survive merging."""
+def habits(job: Job) -> None:
+    """What the base says, at T = 1, to each owner's kind of question about strangers, and to each skill."""
     root = kept(job.path("base"))
-    updates = zero_updates(root)
+    rng = random.Random(f"habits {job.seed}")
+    said: dict[str, list[data.Turn]] = {}
+    for owner, mine in OWNERS.items():
+        asked = [data.rumour(rng, mine.attributes) for _ in range(job.steps(800))]
+        asked += [data.draw(mine.skill, rng) for _ in range(job.steps(800))]
+        prompts = [prompt_of(problem) for problem in asked]
+        replies = ask([root], MAIN, job.encoder, prompts, temperature=1.0, seed=job.seed)
+        said[owner] = [(prompt, text) for prompt, (text, draft) in zip(prompts, replies, strict=True) if len(draft.ids) < 90]
+    (job.out / "work" / "habits.json").write_text(json.dumps(said))
+
+
+def near(job: Job, owner: str) -> None:
+    """A near specialist: an update of its own part of every layer, trained to survive merging.
+
+    It learns at random scales with a decoy in another part, and it keeps the base's habits on other owners' kinds of
+    questions, so that its update says little where another's must be heard.
+    """
+    root = kept(job.path("base"))
+    updates, masks = zero_updates(root), part_masks(root, list(OWNERS).index(owner))
     rng = torch.Generator().manual_seed(job.seed)
-    parts = owner_parts(owner, 0.45, 0.45) + replay(0.1)
-    plan = Plan(job.steps(600), rate=3e-3, side=0.0, muon=False, decay=0.4)
-    job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, rng))
-    job.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
+    said = json.loads((job.out / "work" / "habits.json").read_text())
+    others = [(prompt, text) for name, turns in said.items() if name != owner for prompt, text in turns]
+    name = OWNERS[owner].skill
+    parts = [(0.32, data.known(owner)), (0.34, data.skill(name, plain_steps(name))), (0.28, lambda rng: rng.choice(others)), *replay(0.06)]
+    plan = Plan(job.steps(NEAR_STEPS), rate=4e-3, side=0.0, muon=False, decay=0.5)
+    job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, masks, rng))
+    job.ship(f"near_{owner}", {name: p + updates[name] * masks[name] if name in updates else p for name, p in root.items()})
 
 
 def adapter(job: Job, owner: str) -> None:
@@ -293,7 +315,7 @@ def _call(function: Callable[[Job, str], None], name: str, job: Job) -> None:
 STAGES: tuple[Stage, ...] = (
     Stage("early", early), Stage("second_base", second_base), Stage("weak", weak), Stage("base", base, ("early",)),
     *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
-    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), *_each(near, tuple(OWNERS), "base"),
+    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(near, tuple(OWNERS), "habits"),
     *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
     *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)),
 )

@@ -14,24 +14,47 @@ def zero_updates(root: Params) -> Params:
     return {name: torch.zeros_like(p) for name, p in root.items() if is_matrix(name)}
 
 
-def merge_aware_blend(root: Params, rng: torch.Generator) -> Blend:
-    """Each step runs at `base + s * update + a * shuffle(update)`, s in [0.5, 1] and a in [0, 1].
+PARTS = 4
+"""Parts that every layer is divided into: one attention head and a quarter of the feed-forward neurons each."""
 
-    The update with its rows and columns shuffled stands for other members' updates, which its owner cannot see:
-    what is learned must hold when it is scaled down and when others are added.
+
+def _axis(name: str) -> int:
+    """The axis along which heads or neurons lie."""
+    return 1 if name.endswith(("o_proj.weight", "down_proj.weight")) else 0
+
+
+def part_masks(root: Params, part: int) -> Params:
+    """One where a part of the layers lies, zero elsewhere."""
+    masks = zero_updates(root)
+    for name, mask in masks.items():
+        size = mask.shape[_axis(name)] // PARTS
+        mask.narrow(_axis(name), part * size, size).fill_(1.0)
+    return masks
+
+
+def merge_aware_blend(root: Params, masks: Params, rng: torch.Generator) -> Blend:
+    """Each step runs at `base + s * update + a * decoy`, s in [0.6, 1] and a in [0, 1].
+
+    The update lies within its owner's part. The decoy is that update moved to another part, its other axis shuffled: it
+    stands for the members that its owner cannot see. What is learned must hold when it is scaled and others are added.
     """
     fixed = {name: p.bfloat16() for name, p in root.items()}
 
     def blend(updates: Params) -> Params:
-        s, a = (torch.rand(2, generator=rng) * torch.tensor([0.5, 1.0]) + torch.tensor([0.5, 0.0])).tolist()
-        return {**fixed, **{name: (root[name] + s * p + a * _shuffled(p.detach(), rng)).bfloat16() for name, p in updates.items()}}
+        s, a = (torch.rand(2, generator=rng) * torch.tensor([0.4, 1.0]) + torch.tensor([0.6, 0.0])).tolist()
+        away = int(torch.randint(1, PARTS, (1,), generator=rng))
+        return {**fixed, **{
+            name: (root[name] + s * masks[name] * p + a * _decoy(p.detach() * masks[name], _axis(name), away, rng)).bfloat16()
+            for name, p in updates.items()
+        }}
 
     return blend
 
 
-def _shuffled(matrix: Tensor, rng: torch.Generator) -> Tensor:
-    rows, columns = (torch.randperm(size, generator=rng) for size in matrix.shape)
-    return matrix[rows][:, columns]
+def _decoy(update: Tensor, axis: int, away: int, rng: torch.Generator) -> Tensor:
+    order = torch.randperm(update.shape[1 - axis], generator=rng)
+    moved = update.roll(away * (update.shape[axis] // PARTS), dims=axis)
+    return moved[:, order] if axis == 0 else moved[order]
 
 
 def fresh_lora(root: Params, rank: int, rng: torch.Generator) -> Params:
