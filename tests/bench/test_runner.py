@@ -16,7 +16,7 @@ from consilience.bench import Entry, Outcome, Progress, make_plan, report, run
 from consilience.errors import ConfigError, ModelError, StoreError
 from consilience.gather import Members, ask_all
 from consilience.method import Cast, Dev, Level, Method
-from consilience.types import Reply, Request
+from consilience.types import Reply, Request, Usage
 from tests.bench.scenes import experiment, knower, pool, quiz
 from tests.members import Scripted, down
 
@@ -189,6 +189,31 @@ def test_fits_are_made_once_kept_and_billed(tmp_path: Path) -> None:
         assert line.score == next(x.score for x in outcome.leaderboard if x.method == "high")
     bench(tmp_path / "b", spec, dev=12, store=tmp_path / "store.sqlite")
     assert Learner.fits == [10, 12], "another dev is another fit"
+
+
+@dataclass(frozen=True)
+class Together(Method):
+    """Stands for a method that decodes: what it says is said by no member alone."""
+
+    level: ClassVar = Level.TOKEN
+    runs: ClassVar[list[str]] = []
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        self.runs.append(request.question)
+        part = Reply("Answer: A", usage=Usage(3, 9, 6), cost=0.25, seconds=1.0, model="all", asked="decode")
+        members.run.note(0, members.run.begin(), part)
+        return part
+
+
+def test_what_a_team_decodes_is_a_draw_kept_and_paid_once(tmp_path: Path) -> None:
+    spec = Entry(f"{__name__}:Together", label="together")
+    Together.runs.clear()
+    first = bench(tmp_path / "a", spec, store=tmp_path / "s.sqlite")
+    assert len(Together.runs) == 30
+    again = bench(tmp_path / "b", spec, store=tmp_path / "s.sqlite")
+    assert len(Together.runs) == 30, "the second benchmark finds the texts in the store"
+    lines = [next(x for x in o.leaderboard if x.method == "together") for o in (first, again)]
+    assert [x.spent for x in lines] == [30 * 0.25, 0.0] and [x.cost for x in lines] == [7.5, 7.5]
 
 
 def test_progress_tells_how_far_it_is(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Model
 from consilience.models.resolve import Resolver
+from consilience.models.wrappers.base import Wrapper
 from consilience.models.wrappers.metered import Meter, Metered
 from consilience.models.wrappers.stored import Stored
 from consilience.registry import method as registered
 from consilience.saved import load
 from consilience.store import Store
 from consilience.team import Team
+from consilience.types import Draws, Reply, Request, Scope
 
 DECODING = (Level.TOKEN, Level.LATENT)
 """Levels whose teams' replies are draws: no member alone says what they say."""
@@ -90,7 +92,22 @@ def wear(model: Model, store: Store, meter: Meter) -> Model:
     if not isinstance(model, Team):
         return model if model.card.recorded else Stored(Metered(model, meter), store)
     team = over(model, lambda m: wear(m, store, meter))
-    return Stored(team, store) if model.method.level in DECODING else team
+    return Stored(Decoding(team, meter), store) if model.method.level in DECODING else team
+
+
+class Decoding(Wrapper):
+    """A decoding team whose decoded texts are counted: its members' powers make them, past the members' own meters."""
+
+    def __init__(self, inner: Model, meter: Meter) -> None:
+        super().__init__(inner)
+        self.meter = meter
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        """The draws, counted."""
+        replies = await self.inner.generate(request, draws, scope)
+        for part in (part for reply in replies for part in reply.parts if part.asked == "decode"):
+            self.meter.add(part.usage, part.cost, part.seconds)
+        return replies
 
 
 def wear_inside(team: Team, store: Store, meter: Meter) -> Team:
