@@ -77,10 +77,10 @@ def same_texts(model: Bound, asked: Sequence[tuple[int, ...]], lengths: Sequence
         raise SystemExit(f"{sum(x != y for x, y in zip(a, b, strict=True))} of {len(a)} greedy texts differ from generate's")
 
 
-def compare(small: bool, repeats: int) -> list[Result]:
-    """All comparisons of this file."""
+def compare(names: Sequence[str], small: bool, repeats: int) -> list[Result]:
+    """All comparisons of this file, for each of the named networks (`small`: for a tiny one)."""
     results = []
-    names = ["tiny"] if small else ["llama0.9", "qwen1.6", "llama3.0"]
+    names = ["tiny"] if small else names
     new, spread, lanes = (8, 8, 4) if small else (128, 128, 32)
     for name in names:
         bound = bind(network(name))

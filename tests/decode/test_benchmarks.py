@@ -15,7 +15,7 @@ def test_both_halves_run_and_their_texts_agree(monkeypatch: pytest.MonkeyPatch) 
     import fusion
     import generation
     import run
-    results = generation.compare(True, 1)
+    results = generation.compare((), True, 1)
     mixed, trouble = fusion.compare((6,), 1, peer=False)
     assert not trouble
     assert len(results) == 6 and len(mixed) == 1
