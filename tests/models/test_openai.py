@@ -138,6 +138,14 @@ def failure(answer: Answer, **options: Any) -> ModelError:
     (raw(200, "<html>proxy login</html>", "text/html"), "error", True, None),
     (raw(200, "{broken"), "error", True, None),
     (raw(200, "{}"), "error", True, None),
+    (raw(200, "null"), "error", True, None),
+    (raw(200, '{"error": {"message": "overloaded"}}'), "error", True, None),
+    (raw(200, '{"choices": "x"}'), "error", True, None),
+    (raw(200, '{"choices": ["x"]}'), "error", True, None),
+    (raw(200, '{"choices": [{"index": 0, "message": null}]}'), "error", True, None),
+    (chat(message={"content": [{"type": "text", "text": "x"}]}), "error", True, None),
+    (error(429, "slow down", retry_after="soon"), "rate-limit", True, None),
+    (error(429, "slow down", retry_after="Wed, 99 Foo: bar"), "rate-limit", True, None),
     (chat(choices=0), "error", True, None),
     (chat("x", finish="content_filter"), "refused", False, None),
     (hang(0.0), "down", True, None),
@@ -145,6 +153,17 @@ def failure(answer: Answer, **options: Any) -> ModelError:
 def test_failures_are_told_apart(answer: Answer, reason: str, transient: bool, after: float | None) -> None:
     caught = failure(answer)
     assert (caught.reason, caught.transient, caught.retry_after) == (reason, transient, after)
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    (raw(200, '{"error": {"message": "model overloaded"}}'), "m answered with an error: model overloaded"),
+    (raw(200, "<html>proxy login</html>", "text/html"), "with no choices: '<html>proxy login</html>'. Is the base URL right?"),
+    (error(401, "bad key"), "m answered 401: bad key; check the key"),
+    (error(404, "no such model"), "m answered 404: no such model; check the name of the model"),
+    (raw(500, "<html>Oops</html>", "text/html"), "m answered 500: no reason given"),
+])
+def test_failures_say_what_was_found_and_what_would_do(answer: Answer, said: str) -> None:
+    assert said in str(failure(answer))
 
 
 def test_a_server_that_hangs_times_out() -> None:
@@ -166,13 +185,14 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(ModelError, match="cannot be reached") as caught:
+    with pytest.raises(ModelError, match=f"cannot be reached at {url}") as caught:
         run(Endpoint("m", url).generate(ASK))
     assert caught.value.reason == "down" and caught.value.transient
 
 
 def test_streams_that_break() -> None:
-    for answer, reason in ((events(delta("a"), broken=True), "down"),
+    for answer, reason in ((events(delta("a"), broken=True), "down"), (events(delta("a"), ["x"]), "error"),
+                           (events(delta("a"), {"choices": [3]}), "error"),
                            (events(delta("a"), {"error": {"message": "out of memory"}}), "error"),
                            (events(delta("a"), delta(None, "content_filter")), "refused")):
         with faulty(answer) as server, pytest.raises(ModelError) as caught:

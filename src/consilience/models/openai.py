@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from consilience.errors import ConfigError, ModelError, did_you_mean
 from consilience.model import Card, Continue, P, Price
 from consilience.models.loops import PerLoop, all_of
-from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, explain, shares,
-                                     split_thinking, transport_errors)
+from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, explain, no_answer,
+                                     shares, split_thinking, transport_errors)
 from consilience.prompt import render
 from consilience.types import Draws, Event, Reply, Request, Scope, Usage, digest
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MALFORMED = (AttributeError, TypeError, ValueError)
+"""What reading an answer raises whose fields are not of the types that they should be; the client does not check."""
 
 
 class Endpoint:
@@ -77,8 +79,8 @@ class Endpoint:
                 async for chunk in chunks:
                     if text := story.take(chunk):
                         yield Event("delta", text)
-        except _client_errors() as error:
-            raise explain(self.card.name, error) from error
+        except (*_client_errors(), *_MALFORMED) as error:
+            raise explain(self.card.name, error, self.url) from error
         if text := story.end():
             yield Event("delta", text)
         yield Event("done", reply=self._reply(story, one.first, time.perf_counter() - began))
@@ -88,14 +90,19 @@ class Endpoint:
         try:
             answer = await self._create(values, scope)
         except _client_errors() as error:
-            raise explain(self.card.name, error) from error
+            raise explain(self.card.name, error, self.url) from error
         seconds = time.perf_counter() - began
         choices = getattr(answer, "choices", None)
-        if not choices or len(choices) < draws.n:
-            raise ModelError(f"{self.card.name} answered with {len(choices or ())} choices instead of {draws.n}: "
+        if not isinstance(choices, list):
+            raise no_answer(self.card.name, self.url, answer)
+        if len(choices) < draws.n:
+            raise ModelError(f"{self.card.name} answered with {len(choices)} choices instead of {draws.n}: "
                              f"{str(answer)[:200]!r}", transient=True)
-        stories = [_Story(self.wire.api).whole(choice) for choice in choices[:draws.n]]
-        _bill(stories, answer.usage)
+        try:
+            stories = [_Story(self.wire.api).whole(choice) for choice in choices[:draws.n]]
+            _bill(stories, answer.usage)
+        except _MALFORMED as error:
+            raise explain(self.card.name, error, self.url) from error
         return [self._reply(story, draws.first + i, seconds) for i, story in enumerate(stories)]
 
     async def _create(self, values: dict[str, Any], scope: Scope) -> Any:
@@ -119,9 +126,11 @@ class Endpoint:
                      tokens=story.tokens, note=note)
 
     def _connect(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        return AsyncOpenAI(api_key=self._key, base_url=self.url, max_retries=0, timeout=self.timeout)
+        # The client's own HTTP client would be closed in whatever loop runs when it is collected, with a traceback.
+        return AsyncOpenAI(api_key=self._key, base_url=self.url, max_retries=0, timeout=self.timeout,
+                           http_client=DefaultAsyncHttpxClient())
 
 
 class _Story:

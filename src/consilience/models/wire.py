@@ -7,6 +7,7 @@ import importlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,7 +229,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 _CONTEXT = ("context_length", "context length", "maximum context", "too many tokens", "reduce the length")
 
 
-def explain(name: str, error: Exception) -> ModelError:
+def explain(name: str, error: Exception, url: str = "") -> ModelError:
     """What a failure of the client means: its reason, whether it may pass, and when to come back."""
     import openai
 
@@ -237,13 +238,28 @@ def explain(name: str, error: Exception) -> ModelError:
     if isinstance(error, openai.APIStatusError):
         return _status(name, error)
     if isinstance(error, (openai.APIConnectionError, OSError)) or isinstance(error, transport_errors()):
-        return ModelError(f"{name} cannot be reached: {error.__cause__ or error}", reason="down", transient=True)
+        return ModelError(f"{name} cannot be reached at {url}: {error.__cause__ or error}", reason="down", transient=True)
     return ModelError(f"{name} sent an answer that cannot be read: {str(error)[:200]}", transient=True)
+
+
+def no_answer(name: str, url: str, answer: Any) -> ModelError:
+    """An answer of status 200 that is none: an error in its clothes, or the page of something else than a model."""
+    error = getattr(answer, "error", None)
+    if error is not None:
+        said = error.get("message", error) if isinstance(error, Mapping) else error
+        return ModelError(f"{name} answered with an error: {' '.join(str(said).split())[:300]}", transient=True)
+    return ModelError(f"{name} answered at {url} with no choices: {str(answer)[:200]!r}. Is the base URL right? It often "
+                      "ends in /v1", transient=True)
+
+
+_TODO = {401: "; check the key (OPENAI_API_KEY, or key_env)", 403: "; check the key (OPENAI_API_KEY, or key_env)",
+         404: "; check the name of the model, and the base URL"}
 
 
 def _status(name: str, error: Any) -> ModelError:
     status, text = error.status_code, " ".join(str(error.message).split())[:300]
-    said = f"{name} answered {status}: {text}"
+    said = f"{name} answered {status}: {text.removeprefix(f'Error code: {status}').removeprefix(' - ') or 'no reason given'}"
+    said += _TODO.get(status, "")
     after = _seconds(error.response.headers)
     if status == 429:
         return ModelError(said, reason="rate-limit", retry_after=after, transient=error.code != "insufficient_quota")
@@ -265,8 +281,8 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
         if value:
             return max(0.0, float(value))
     except ValueError:
-        parsed = email.utils.parsedate_to_datetime(value) if value and ":" in value else None
-        return max(0.0, parsed.timestamp() - time.time()) if parsed else None
+        with suppress(ValueError):      # neither form: as if nothing had been said
+            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     return None
 
 
