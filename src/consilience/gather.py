@@ -279,7 +279,7 @@ async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: in
         answers = await together(*(one(m, r) for m, r in zip(members, requests, strict=True)))
     wave = Wave(tuple(members), tuple(answers))
     if not any(wave.by_member):
-        reasons = "; ".join(f"{a.member}: {a.detail or a.reason}" for a in members[0].run.absent[-len(members):])
+        reasons = "; ".join(a.detail or f"{a.member}: {a.reason}" for a in members[0].run.absent[-len(members):])
         raise NoAnswerError(f"no member answered ({reasons})")
     return wave
 

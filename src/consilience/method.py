@@ -7,15 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
-from consilience.errors import TeamError
+from consilience.errors import ConfigError, TeamError
 from consilience.gather import Member, Members
 from consilience.model import Model, powers_of
 from consilience.types import Draws, Example, Reply, Request, digest
 
 if TYPE_CHECKING:
     import numpy as np
+
+Count: TypeAlias = int
+"""The type of an option that is a number of things: at least 1, checked when a method is made."""
+
+Share: TypeAlias = float
+"""The type of an option that is a share or probability: from 0 to 1, checked likewise."""
 
 
 class Level(StrEnum):
@@ -149,6 +155,15 @@ class Method(ABC):
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    def __post_init__(self) -> None:
+        """ConfigError for a `Count` below 1 or a `Share` that is none."""
+        for option in fields(self):
+            kind, value = str(option.type).partition(" ")[0], getattr(self, option.name)
+            if kind == "Count" and not value >= 1:
+                raise ConfigError(f"{self.name}: {option.name} must be at least 1, got {value}")
+            if kind == "Share" and value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"{self.name}: {option.name} must be between 0 and 1, got {value}")
 
     @abstractmethod
     async def run(self, request: Request, members: Members) -> Reply | Last:

@@ -103,8 +103,8 @@ def _own(name: str) -> type[Method]:
         else:
             module = importlib.import_module(place)
         cls = getattr(module, attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"method {name!r} cannot be loaded: {error}") from None
+    except (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError) as error:
+        raise ConfigError(f"method {name!r} cannot be loaded: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise ConfigError(f"{name!r} is not a Method")
     return cls
@@ -126,7 +126,7 @@ def options_of(cls: type[Method]) -> list[Option]:
     for base in reversed(cls.__mro__):
         if issubclass(base, Method) and base is not Method:
             docs |= _attribute_docs(base)
-    return [Option(f.name, str(f.type), "required" if f.default is MISSING and f.default_factory is MISSING
+    return [Option(f.name, str(f.type).replace("Count", "int >= 1").replace("Share", "float, 0 to 1"), "required" if f.default is MISSING and f.default_factory is MISSING
                    else repr(f.default if f.default is not MISSING else f.default_factory()), docs.get(f.name, ""))
             for f in fields(cls) if f.name != "learned"]
 

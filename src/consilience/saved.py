@@ -10,10 +10,11 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.machinery import PathFinder
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -205,22 +206,43 @@ def _pool(folder: Path) -> Resolve:
 
 def _parse(file: Path) -> TeamFile:
     try:
-        return _checked(filled(yaml.safe_load(file.read_text(encoding="utf-8"))), str(file))
+        return _checked(read_yaml(file), str(file))
     except OSError as error:
         raise ConfigError(f"there is no team in {file}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+
+
+def read_yaml(file: Path) -> Any:
+    """The values in a YAML file, environment variables filled in. Raises OSError, and ConfigError for anything else."""
+    try:
+        return filled(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
+DEPTH, VALUES = 60, 100_000
+"""How deep a file may nest, and how many values it may hold with its anchors written out."""
+
+
 def filled(value: Any) -> Any:
-    """YAML values with `${NAME}` and `${NAME:-default}` in texts replaced by environment variables, as in a shell."""
+    """YAML values with `${NAME}` and `${NAME:-default}` in texts replaced by environment variables, as in a shell.
+
+    ConfigError for more than a file written by hand would hold, such as anchors that stand for millions of values.
+    """
+    return _filled(value, 0, count())
+
+
+def _filled(value: Any, depth: int, seen: Iterator[int]) -> Any:
+    if depth > DEPTH or next(seen) > VALUES:
+        raise ConfigError(f"more than {DEPTH} levels or {VALUES:,} values, anchors written out; does one hold itself?")
     if isinstance(value, Mapping):
-        return {key: filled(one) for key, one in value.items()}
+        return {key: _filled(one, depth + 1, seen) for key, one in value.items()}
     if isinstance(value, list):
-        return [filled(one) for one in value]
+        return [_filled(one, depth + 1, seen) for one in value]
     return _VARIABLE.sub(_variable, value) if isinstance(value, str) else value
 
 

@@ -10,6 +10,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Protocol, Self, TypeVar
 
+from consilience.errors import ConfigError
+
 Fields = tuple[tuple[str, "str | tuple[str, ...]"], ...]
 """Named parts of a prompt: texts, or lists of texts (peers, candidates, options)."""
 
@@ -83,6 +85,13 @@ class Sampling:
     repetition_penalty: float = 1.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """ConfigError for a value that no sampler could use."""
+        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and 0 <= self.min_p <= 1 and self.repetition_penalty > 0
+                and self.max_tokens >= 1 and (self.top_k is None or self.top_k >= 1)):
+            raise ConfigError(f"sampling: temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, repetition_penalty > 0, "
+                              f"max_tokens >= 1 and top_k >= 1 are needed, got {self}")
 
     @property
     def greedy(self) -> bool:

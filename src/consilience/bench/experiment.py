@@ -18,10 +18,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from consilience.errors import ConfigError, did_you_mean
-from consilience.saved import filled
+from consilience.saved import read_yaml
 from consilience.types import Sampling
 
 DEV = 200
@@ -103,11 +101,9 @@ def load(path: str | Path, *, limit: int | None = None, methods: Sequence[str] |
     """
     path = Path(path)
     try:
-        data = filled(yaml.safe_load(path.read_text(encoding="utf-8")))
+        data = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"the experiment {path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
     try:
         experiment = parse(data, folder=path.parent.resolve(), name=path.stem)
         experiment = replace(experiment, limit=limit if limit is not None else experiment.limit,

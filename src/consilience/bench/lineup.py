@@ -72,7 +72,8 @@ def make_pool(experiment: Experiment, own: Sequence[Model] | None) -> Pool:
     beside = [m for m in beside if m.card.name not in names]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"pool: two members are called {name!r}")
+            raise ConfigError(f"pool: two members are called {name!r}; name each once, or give one another name: "
+                              "{model: ..., name: ...}")
     if not members:
         raise ConfigError("pool: no members")
     return Pool(tuple(members), experiment.roles, resolver, tuple(beside))

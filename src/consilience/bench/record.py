@@ -14,13 +14,14 @@ import yaml
 
 from consilience import __version__
 from consilience.bench.plan import LeftOut, Plan, Questions
-from consilience.bench.results import RUN, write_text
+from consilience.bench.results import EXPERIMENT, RESULTS, RUN, TRACES, write_text
 from consilience.errors import ConfigError
 from consilience.gather import price_of
 from consilience.model import Card, Model
 from consilience.models.wrappers.metered import Meter
 from consilience.prompt import wording_digest
 from consilience.reading import Choice, YesNo
+from consilience.saved import read_yaml
 from consilience.team import Team
 
 LIBRARIES = ("numpy", "openai", "math-verify", "torch", "transformers", "peft", "scikit-learn", "safetensors")
@@ -76,6 +77,20 @@ def read_record(folder: Path) -> RunRecord:
         return RunRecord(**{**data, "left_out": [LeftOut(**x) for x in data["left_out"]]})
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{path} is not the record of a run: {error}") from None
+
+
+def claim(folder: Path, name: str) -> None:
+    """ConfigError when a folder holds something else than what an earlier run of the experiment `name` left there."""
+    kept, other = folder / EXPERIMENT, f"name another folder with --out, or move {folder} aside"
+    if not kept.exists():
+        if any((folder / file).exists() and (folder / file).stat().st_size for file in (RESULTS, TRACES)):
+            raise ConfigError(f"{folder} holds a {RESULTS} or {TRACES} that no benchmark left; {other}")
+        return
+    data = read_yaml(kept)
+    if not isinstance(data, Mapping) or "run" not in data:
+        raise ConfigError(f"{folder} holds an {EXPERIMENT} that no benchmark left, and this one would write over it; {other}")
+    if data.get("name") != name:
+        raise ConfigError(f"{folder} holds the results of the experiment {data.get('name')!r}, this one is {name!r}; {other}")
 
 
 def resolved_yaml(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from consilience.bench.leaderboard import Standing, standings, write_csv
 from consilience.bench.lineup import DECODING, count_inside, leaves, wear, wear_inside
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
-from consilience.bench.record import RunRecord, resolved_yaml
+from consilience.bench.record import RunRecord, claim, resolved_yaml
 from consilience.bench.results import (EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows,
                                        write_questions, write_text)
 from consilience.bench.split import DevSplit, Known, as_read
@@ -53,6 +53,7 @@ async def run(plan: Plan, out: str | Path, *, store: str | Path | None = None, p
     from consilience.bench.report import report
 
     out = Path(out)
+    claim(out, plan.experiment.name)
     with Results(out) as results, Store(store if store is not None else out / "store.sqlite") as kept:
         bench = _Bench(plan, kept, results, progress or (lambda _: None), not retry_failed)
         write_text(out / EXPERIMENT, resolved_yaml(plan))

@@ -45,6 +45,8 @@ def bench(
     from consilience.bench import load, make_plan, run
 
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    if names == []:
+        raise ConfigError("--methods names none; name some, as in --methods majority-vote,cascade, or leave it away")
     loaded = load(experiment, limit=limit, methods=names, seed=seed)
     folder = out or Path("runs") / loaded.name
     plan = make_plan(loaded)

@@ -15,7 +15,7 @@ from consilience.merge.plan import Recipe
 from consilience.merge.rules import Rule, TaskVectors
 from consilience.merge.source import Source
 from consilience.merge.write import merged
-from consilience.method import Cast, Dev, Last, Level, Method, Role
+from consilience.method import Cast, Dev, Last, Level, Method, Role, Share
 from consilience.model import Model, Weights
 from consilience.types import Request
 
@@ -82,7 +82,7 @@ class TaskVectorMerge(Merging):
     """Factor of the sum; none: the best of 0.2, 0.4, ..., 1 on dev (without a fit the usual one of the method)."""
     weights: tuple[float, ...] = ()
     """Weights of the members' task vectors in team order; none: 1 each."""
-    density: float = 1.0
+    density: Share = 1.0
     """Share of each task vector that is kept (TIES, DARE)."""
     seed: int = 0
     """Seed of random masks (DARE)."""
@@ -90,6 +90,8 @@ class TaskVectorMerge(Merging):
     def check(self, cast: Cast) -> None:
         if self.weights and len(self.weights) != len(cast.members):
             raise TeamError(f"{self.name} got {len(self.weights)} weights for {len(cast.members)} members")
+        if not self.density:
+            raise TeamError(f"{self.name} with density 0 would keep nothing of any member")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         if self.scale is not None:

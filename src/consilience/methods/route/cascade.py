@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 from consilience.errors import NoAnswerError
 from consilience.gather import Member, Members, ask_all, price_of, put
 from consilience.learn.confidence import learn_thresholds, measure, on_dev
-from consilience.method import Cast, Dev, Last, Level, Method
+from consilience.method import Cast, Count, Dev, Last, Level, Method, Share
 from consilience.model import Card
 from consilience.registry import register
 from consilience.types import Draws, Reply, Request
@@ -32,9 +32,9 @@ class Cascade(Method):
 
     confidence: Literal["mean", "min", "agreement", "ask"] = "mean"
     """Mean or least token probability, share of `draws` samples that agree, or the member's own word."""
-    draws: int = 3
+    draws: Count = 3
     """Samples per rung for `agreement`; a single one of a voting team has the share of its votes."""
-    quantile: float | None = None
+    quantile: Share | None = None
     """Share of dev questions that each rung passes on; none: the thresholds that score best on dev."""
     order: Literal["price", "given"] = "price"
     """Rungs by price (ties: worse on dev first), or in team order."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from consilience.gather import Members, ask_all, place_of
 from consilience.learn.confidence import measure
-from consilience.method import Level, Method
+from consilience.method import Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -28,7 +28,7 @@ class MostConfident(Method):
 
     confidence: Literal["mean", "min", "agreement"] = "mean"
     """Mean or least token probability, or the share of samples that agree."""
-    draws: int = 5
+    draws: Count = 5
     """Samples of each member for `agreement`."""
     extras = property(lambda self: frozenset({"logprobs"} if self.confidence != "agreement" else ()))
     compares = property(lambda self: self.confidence == "agreement")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.gather import Member, Members, absence, put
-from consilience.method import Cast, Last, Level, Method, Role
+from consilience.method import Cast, Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Request, digest
 
@@ -32,7 +32,7 @@ class PromptRouting(Method):
     """What each member is good at, in team order; none: the descriptions of their cards."""
     shuffle: bool = True
     """Whether the order of members in the prompt is drawn per question."""
-    max_tokens: int = 16
+    max_tokens: Count = 16
     """Longest routing reply."""
 
     def check(self, cast: Cast) -> None:

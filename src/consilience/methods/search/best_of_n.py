@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from consilience.errors import ModelError, NoAnswerError
 from consilience.gather import Members, absence, ask_all, classes, place_of, plurality, tally, winner
-from consilience.method import Level, Method, Role
+from consilience.method import Count, Level, Method, Role
 from consilience.model import Verify
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -30,7 +30,7 @@ class BestOfN(Method):
     cost: ClassVar = "2*N*draws"
     roles: ClassVar = (Role("verifier", (Verify,), "", "rates answers; each answer it reads is a call"),)
 
-    draws: int = 4
+    draws: Count = 4
     """Samples of each member."""
     choose: Literal["best", "sum"] = "best"
     """The sample with the highest score, or the answer with the largest sum of scores."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from consilience.errors import NoAnswerError
 from consilience.gather import Member, Members, ask_all, ask_each, place_of, put, shuffled
 from consilience.learn.ranking import by_margins, by_wins, order
-from consilience.method import Last, Level, Method, Role
+from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -32,13 +32,13 @@ class LlmBlender(Method):
     roles: ClassVar = (Role("judge", doc="says which of two answers is better"),
                        Role("fuser", doc="writes the final answer from the best candidates"))
 
-    top: int = 3
+    top: Count = 3
     """Candidates that are fused; 1 only ranks."""
     swap: bool = False
     """Whether each pair is judged in both orders."""
     aggregate: Literal["wins", "margins"] = "wins"
     """How comparisons become an order: by wins, or by the sum of margins (differing with `swap` alone)."""
-    judge_tokens: int = 128
+    judge_tokens: Count = 128
     """Longest verdict."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from consilience.errors import TeamError
 from consilience.gather import Members, Wave, ask_all, classes, tally, winner
-from consilience.method import Level, Method
+from consilience.method import Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -27,7 +27,7 @@ class MajorityVote(Method):
     cost: ClassVar = "N*draws"
     compares: ClassVar = True
 
-    draws: int = 1
+    draws: Count = 1
     """Samples taken from each member."""
     weights: Literal["equal", "accuracy", "log-odds"] = "equal"
     """Weight of a vote: 1, the member's dev accuracy p, or ln(p(C-1)/(1-p)) over C answers seen (p in [.01, .99])."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Members, Wave, ask_again, ask_all, plurality, put, shuffled
-from consilience.method import Last, Level, Method, Role
+from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -26,7 +26,7 @@ class MixtureOfAgents(Method):
     cost: ClassVar = "N*(layers - 1) + 1"
     roles: ClassVar = (Role("aggregator", doc="writes the final answer from the last layer"),)
 
-    layers: int = 3
+    layers: Count = 3
     """Layers including the aggregator's; 1 is the aggregator alone."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
-from consilience.method import Last, Level, Method, Role
+from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -27,7 +27,7 @@ class MultiagentRefine(Method):
     cost: ClassVar = "N*rounds + 1"
     roles: ClassVar = (Role("summariser", doc="writes the final answer from all last answers"),)
 
-    rounds: int = 3
+    rounds: Count = 3
     """Rounds including the first answers; 1 is a summary of them alone."""
     early_stop: bool = True
     """Answer at once when all readings agree."""

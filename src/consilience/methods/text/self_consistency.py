@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from consilience.errors import NoAnswerError, TeamError
 from consilience.gather import Class, Member, Members, Wave, ask_all, classes, tally, winner
-from consilience.method import Level, Method
+from consilience.method import Count, Level, Method, Share
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -29,13 +29,13 @@ class SelfConsistency(Method):
     cost: ClassVar = "draws"
     compares: ClassVar = True
 
-    draws: int = 5
+    draws: Count = 5
     """Samples at most."""
     stop: Literal["never", "lead", "beta"] = "never"
     """Stop early when the lead exceeds the samples left, or when the leader is the true mode with `confidence`."""
-    confidence: float = 0.95
+    confidence: Share = 0.95
     """Probability that the Beta rule asks for."""
-    window: int = 1
+    window: Count = 1
     """Samples per wave when stopping early."""
     weights: Literal["equal", "likelihood"] = "equal"
     """Weight of a sample: 1, or the geometric mean of its token probabilities."""

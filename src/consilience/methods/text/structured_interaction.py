@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from consilience.errors import TeamError
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
-from consilience.method import Cast, Level, Method
+from consilience.method import Cast, Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -30,7 +30,7 @@ class StructuredInteraction(Method):
 
     structure: Shape = "chain"
     """The graph of who reads whom."""
-    rounds: int = 3
+    rounds: Count = 3
     """Rounds including the first answers."""
     matrix: tuple[tuple[int, ...], ...] = ()
     """For `custom`: entry [i][j] is 1 when member j reads member i."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from consilience.errors import ModelError
 from consilience.gather import Members, absence, ask_ranked, decode_together
-from consilience.method import Level, Method, Role
+from consilience.method import Level, Method, Role, Share
 from consilience.model import NextTokens
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -57,9 +57,9 @@ class Contrast(Method):
 
     alpha: float = 2.0
     """Strength; 0 is the base on its nucleus."""
-    nucleus: float = 0.9
+    nucleus: Share = 0.9
     """Share of the base's probability that may be chosen from; 1 does not restrict."""
-    plausible: float = 0.0
+    plausible: Share = 0.0
     """Tokens below this share of the base's top probability are never chosen; 0 does not restrict."""
 
     async def run(self, request: Request, members: Members) -> Reply:

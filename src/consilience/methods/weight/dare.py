@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.learn.merging import TaskVectorMerge
+from consilience.method import Share
 from consilience.registry import register
 
 
@@ -17,7 +18,7 @@ class Dare(TaskVectorMerge):
     paper: ClassVar = "DARE (Super Mario), arXiv 2311.03099"
     drop = "random"
 
-    density: float = 0.1
+    density: Share = 0.1
     """Share of each task vector that is kept."""
 
 
@@ -29,5 +30,5 @@ class DareTies(TaskVectorMerge):
     paper: ClassVar = "DARE (Super Mario), arXiv 2311.03099"
     drop, elect, usual = "random", True, 1.0
 
-    density: float = 0.1
+    density: Share = 0.1
     """Share of each task vector that is kept."""

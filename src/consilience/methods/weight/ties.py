@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.learn.merging import TaskVectorMerge
+from consilience.method import Share
 from consilience.registry import register
 
 
@@ -21,5 +22,5 @@ class Ties(TaskVectorMerge):
     paper: ClassVar = "TIES-Merging, arXiv 2306.01708"
     drop, elect, usual = "magnitude", True, 1.0
 
-    density: float = 0.2
+    density: Share = 0.2
     """Share of each task vector that is kept."""
