@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.scene import call, experiment, recording
+from tests.models.faults import Faulty, chat, error, faulty
 
 POOL = "pool: ['recorded:./sums.jsonl']\ntasks: ['recorded:./sums.jsonl']\n"
 VOTE = POOL + "methods: [majority-vote]\n"
@@ -67,3 +69,45 @@ def test_files_of_the_user_are_not_written_over(tmp_path: Path, name: str, text:
     (tmp_path / name).write_text(text)
     assert "that no benchmark left" in refused("bench", path, "--out", tmp_path)
     assert (tmp_path / name).read_text() == text
+
+
+def spec(name: str, server: Faulty, **options: object) -> str:
+    """A member behind a server."""
+    return json.dumps({"model": f"openai:{name}@{server.url}", "attempts": 2, **options})
+
+
+def questions(folder: Path) -> str:
+    """A task of three test questions, to stand in an experiment."""
+    (folder / "q.jsonl").write_text("".join(f'{{"question": "{i} + 1?", "reference": "{i + 1}", "split": "{split}"}}\n'
+                                            for i, split in enumerate(["dev", "test"] * 3)))
+    return "tasks: [./q.jsonl]\n"
+
+
+def test_two_members_down_are_absent_and_named(tmp_path: Path) -> None:
+    with faulty(chat("2")) as good, faulty(error(401, "bad key")) as locked, faulty(
+            error(429, "slow", retry_after="0.01")) as slow:
+        (tmp_path / "e.yaml").write_text(questions(tmp_path) + f"pool: [{spec('good', good)}, {spec('locked', locked)}, "
+                                         f"{spec('slow', slow)}]\nmethods: [majority-vote]\n")
+        result = call("bench", tmp_path / "e.yaml", "--out", tmp_path / "out", "--json")
+        shown = call("bench", tmp_path / "e.yaml", "--out", tmp_path / "out")
+    assert result.exit_code == shown.exit_code == 0, result.output
+    lines = {line["method"]: line for line in json.loads(result.stdout)}
+    assert [lines[n]["unanswered"] for n in ("good", "locked", "slow", "majority-vote")] == [0, 3, 3, 0]
+    assert "locked did not answer 3 of 3 questions of q: locked answered 401: bad key; check the key" in shown.stderr
+    assert "slow did not answer 3 of 3 questions of q: slow answered 429: slow" in shown.stderr
+
+
+def test_nobody_answers_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    with faulty(*[error(401, "bad key")] * 6, chat("2")) as server:
+        (tmp_path / "e.yaml").write_text(questions(tmp_path) + f"pool: [{spec('a', server)}]\nmethods: []\n")
+        result = call("bench", tmp_path / "e.yaml", "--out", tmp_path / "out")
+        assert result.exit_code == 2 and "a did not answer 3 of 3" in result.stderr, result.output
+        assert "error: nobody answered any question." in result.stderr and "--retry-failed" in result.stderr
+        again = call("bench", tmp_path / "e.yaml", "--out", tmp_path / "out", "--retry-failed")
+    assert again.exit_code == 0 and "did not answer" not in again.stderr, again.output
+
+
+def test_an_empty_answer_is_said() -> None:
+    with faulty(chat("")) as silent, faulty(chat("<think>hm", finish="length")) as thinking:
+        assert "the answer is empty" in call("ask", f"openai:x@{silent.url}", "?").stderr
+        assert "--max-tokens" in call("ask", f"openai:x@{thinking.url}", "?").stderr

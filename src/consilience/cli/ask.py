@@ -118,7 +118,10 @@ def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
         sys.stdout.write("\n")
     else:
         say(reply.text or "")
-    if reply.unread:
+    if not reply.text:
+        whisper("the answer is empty" + (": all tokens went into thinking; allow more with --max-tokens"
+                                         if reply.stop == "length" else ""), style="yellow")
+    elif reply.unread:
         whisper("the answer could not be read in the format asked for", style="yellow")
     if trace:
         out().print(tree(reply))

@@ -15,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from consilience.cli.console import dollars, err, say, say_json, seconds, show_table, whisper
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, NoAnswerError
 
 if TYPE_CHECKING:
-    from consilience.bench import LeftOut, Plan, Progress, Range
+    from consilience.bench import LeftOut, Outcome, Plan, Progress, Range
     from consilience.bench.leaderboard import Standing
 
 
@@ -59,6 +59,7 @@ def bench(
         say_json([asdict(line) for line in outcome.leaderboard])
         return
     _tell_left_out(outcome.left_out)
+    _tell_unanswered(outcome)
     show_board(outcome.leaderboard)
     say(f"\nreport: {outcome.report}", style="bold")
 
@@ -107,6 +108,22 @@ def _range(found: Range, show: Callable[[float], str] = lambda n: f"{n:,.0f}") -
 def _tell_left_out(left_out: Sequence[LeftOut]) -> None:
     for one in left_out:
         whisper(f"left out: {one.name}{f' on {one.task}' if one.task else ''}: {one.reason}", style="yellow")
+
+
+def _tell_unanswered(outcome: Outcome) -> None:
+    """What members did not answer, and why. NoAnswerError when nobody answered anything."""
+    from consilience.bench.results import read_rows
+
+    silent = [line for line in outcome.leaderboard if line.unanswered]
+    if not silent:
+        return
+    why = {(row.method, row.task): row.error for row in read_rows(outcome.folder) if row.error}
+    for line in silent:
+        if line.kind == "member":
+            whisper(f"{line.method} did not answer {line.unanswered} of {line.questions} questions of {line.task}: "
+                    f"{why[line.method, line.task]}", style="yellow")
+    if all(line.unanswered == line.questions for line in outcome.leaderboard):
+        raise NoAnswerError("nobody answered any question. When that is mended, the same command with --retry-failed asks again")
 
 
 MARKS = {"better": "▲ better", "worse": "▼ worse", "no difference shown": "no difference shown"}
