@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,79 @@ def test_an_empty_answer_is_said() -> None:
     with faulty(chat("")) as silent, faulty(chat("<think>hm", finish="length")) as thinking:
         assert "the answer is empty" in call("ask", f"openai:x@{silent.url}", "?").stderr
         assert "--max-tokens" in call("ask", f"openai:x@{thinking.url}", "?").stderr
+
+
+FULL_DISK = """
+import resource, signal, sys
+from consilience.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+main()
+"""
+
+
+def on_a_full_disk(room: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command line in a process that may write no file beyond `room` bytes."""
+    return subprocess.run([sys.executable, "-c", FULL_DISK, str(room), *map(str, arguments)], capture_output=True, text=True,
+                          timeout=120)
+
+
+def test_no_disk_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text("".join(f'{{"question": "{i} + 1?", "reference": "{i + 1}"}}\n' for i in range(60)))
+    with faulty(chat("7 " + "blah " * 400)) as server:
+        (tmp_path / "e.yaml").write_text(f"tasks: [./q.jsonl]\nmethods: []\npool: [{spec('x', server, max_concurrency=2)}]\n")
+        told = on_a_full_disk(150_000, "bench", tmp_path / "e.yaml", "--out", tmp_path / "out", "--store", tmp_path / "s.db")
+        first = len(server.bodies)
+        [line] = told.stderr.strip().splitlines()
+        assert told.returncode == 2 and "make room and run the same command again" in line, told.stderr
+        again = call("bench", tmp_path / "e.yaml", "--out", tmp_path / "out", "--store", tmp_path / "s.db")
+        assert again.exit_code == 0, again.output
+        assert 0 < first < 60 and len(server.bodies) <= 60 + 6, "no more than what was in flight is asked again"
+
+
+def test_places_where_nothing_can_be_written(tmp_path: Path) -> None:
+    recorded = f"recorded:{recording(tmp_path)}"
+    (tmp_path / "t.yaml").write_text("method: knn-router\nmembers: ['recorded:./sums.jsonl']\n")
+    nowhere = tmp_path / "t.yaml" / "x"
+    for arguments in (["bench", experiment(tmp_path), "--out", nowhere],
+                      ["bench", experiment(tmp_path), "--out", tmp_path / "out", "--store", nowhere],
+                      ["fit", tmp_path / "t.yaml", "--task", recorded, "--store", nowhere / "s.db"],
+                      ["fit", tmp_path / "t.yaml", "--task", recorded, "--store", tmp_path / "s.db", "--out", nowhere],
+                      ["record", f"{recorded}#ann", "--task", recorded, "--out", nowhere / "r.jsonl"]):
+        assert str(tmp_path / "t.yaml") in refused(*arguments)
+
+
+@pytest.mark.parametrize(("name", "text", "message"), [
+    ("experiment.yaml", "null\n", "names no experiment"), ("run.json", "[]", "is not the record of a run"),
+    ("questions.jsonl", "garbage\n", "a line that a benchmark did not write"),
+    ("results.jsonl", "garbage\n", "line 1 is not a result row"),
+])
+def test_damaged_results(tmp_path: Path, name: str, text: str, message: str) -> None:
+    call("bench", experiment(tmp_path, "[]"), "--out", tmp_path / "out")
+    (tmp_path / "out" / name).write_text(text)
+    assert message in refused("report", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ('{"question": "2?", ', "line 2 is not JSON"), ("[" * 100_000, "line 2 is not JSON"),
+    ('{"question": {"a": 1}, "reference": "1"}', "line 2: the question must be a text, found a dict"),
+    ('{"question": "2?", "options": 5, "reference": "A"}', "line 2: the options must be a list of texts, found 5"),
+    ('{"question": "2?", "reference": "2", "splt": "dev"}', "line 2: unknown field 'splt'. Did you mean 'split'?"),
+    ('{"question": "2?", "reference": "2", "split": "dev"}', "the test split of q "),
+])
+def test_a_broken_line_of_a_task_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "q.jsonl").write_text('{"question": "1?", "reference": "1", "split": "dev"}\n' + line + "\n")
+    (tmp_path / "e.yaml").write_text("pool: ['openai:x@http://127.0.0.1:9/v1']\ntasks: [./q.jsonl]\nmethods: []\n")
+    assert message in refused("bench", tmp_path / "e.yaml", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "text", "message"), [
+    ("r.jsonl.gz", '{"dataset": "a", "id": 1, "model": "m"}\n', "cannot be unpacked: Not a gzipped file"),
+    ("r.jsonl", '{"dataset": "a", "id": 1, "model": "m", "response": 5}\n', "line 1 is not a recorded answer: a response is"),
+    ("r.jsonl", '{"dataset": "a", "id": 1, "model": "m", "cost_usd": "x"}\n', "scores and cost_usd are numbers, found 'x'"),
+    ("r.jsonl", "[" * 100_000, "line 1 is not a recorded answer"), ("r.jsonl", "", "holds no recorded answers"),
+])
+def test_recordings_that_are_none(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert message in refused("pool", f"recorded:{tmp_path / name}")
+    assert "Is a directory" in refused("pool", f"recorded:{tmp_path}")

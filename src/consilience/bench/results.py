@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -100,8 +101,9 @@ class Results:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rows.close()
-        self._traces.close()
+        for file in (self._rows, self._traces):
+            with suppress(OSError):     # on a full disk the half line in the buffer fails again; it was told already
+                file.close()
 
     def done(self, *, failed: bool) -> set[str]:
         """Keys of the rows that are there, those of unanswered questions if `failed`."""
@@ -118,8 +120,7 @@ class Results:
             self._rows.write(to_line(row))
             self._rows.flush()
         except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror or error}. What is there is safe; make "
-                             "room and run the same command again, it goes on from there.") from None
+            raise _unwritable(self.folder, error) from None
 
     def settle(self, place: Callable[[str], tuple[int, ...] | None]) -> None:
         """Put both files in order: the last row of each key by `place`; rows without a place are dropped."""
@@ -159,7 +160,8 @@ def _row(line: str, path: Path, number: int) -> Row:
     try:
         return Row(**json.loads(line))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}, line {number} is not a result row: {error}") from None
+        raise ConfigError(f"{path}, line {number} is not a result row: {error}. Take the line out; what it held is "
+                          "asked again or read from the store") from None
 
 
 def read_traces(folder: Path, wanted: set[str]) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def read_traces(folder: Path, wanted: set[str]) -> dict[str, Any]:
         with path.open("rb") as file:
             for line in file:
                 if _name(line, "trace", False) in wanted:
-                    entry = json.loads(line, parse_constant=lambda _: None)
+                    entry = _entry(line, path, parse_constant=lambda _: None)
                     found[entry["trace"]] = entry["reply"]
     return found
 
@@ -205,13 +207,17 @@ def _index(path: Path, key: str) -> dict[str, _Span]:
 
 def _rewrite(path: Path, spans: Sequence[_Span]) -> None:
     fresh = path.with_suffix(".tmp")
-    with path.open("rb") as source, fresh.open("wb") as target:
-        for span in spans:
-            source.seek(span.offset)
-            target.write(source.read(span.length))
-        target.flush()
-        os.fsync(target.fileno())
-    fresh.replace(path)
+    try:
+        with path.open("rb") as source, fresh.open("wb") as target:
+            for span in spans:
+                source.seek(span.offset)
+                target.write(source.read(span.length))
+            target.flush()
+            os.fsync(target.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
 
 
 def _mend(path: Path) -> None:
@@ -234,10 +240,19 @@ def _mend(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file at once."""
+    """Replace a file at once. Raises StoreError."""
     fresh = path.with_name(path.name + ".tmp")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} cannot be written: {error.strerror or error}. What is there is safe; make room and run the "
+                      "same command again, it goes on from there.")
 
 
 def write_questions(folder: Path, tasks: Sequence[tuple[str, Sequence[Example]]]) -> None:
@@ -252,5 +267,13 @@ def read_questions(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     path = folder / QUESTIONS
     if not path.exists():
         return {}
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    entries = [_entry(line, path) for line in path.read_bytes().splitlines()]
     return {(e["task"], e["id"]): e for e in entries}
+
+
+def _entry(line: bytes, path: Path, **how: Any) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line, **how))
+    except (ValueError, TypeError):
+        raise ConfigError(f"{path} holds a line that a benchmark did not write: {line[:80]!r}; the same benchmark into "
+                          "this folder writes the file anew") from None

@@ -96,6 +96,8 @@ def read_source(folder: Path) -> Source:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{folder} is not the folder of a benchmark: {path.name} cannot be read ({error})") from None
+    if not isinstance(data, Mapping) or "name" not in data:
+        raise ConfigError(f"{folder} is not the folder of a benchmark: {path.name} names no experiment")
     return Source(folder, data, read_record(folder))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated, Any
 
@@ -15,6 +16,12 @@ from consilience.errors import ConsilienceError
 
 WRONG, INTERRUPTED = 2, 130
 """Exit codes: something was asked that cannot be done; Ctrl-C. An error that nobody foresaw exits with 1."""
+
+DISK = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+                  errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EIO})
+"""What is wrong with a place that the user named, or with the disk that it is on."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 RESUMES = {"bench": "Nothing that was generated is lost: the same command goes on where it stopped.",
            "fit": "The store keeps what was generated: the same command asks for the rest only.",
@@ -43,15 +50,19 @@ class Edge(TyperGroup):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
-            raise typer.Exit(_tell(error)) from None
+            raise typer.Exit(_tell(error, ctx.invoked_subcommand or "")) from None
 
 
-def _tell(error: BaseException) -> int:
+def _tell(error: BaseException, command: str) -> int:
     """Say what went wrong in one line; the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = next((e for e in error.exceptions if isinstance(e, ConsilienceError)), error.exceptions[0])
-    known = isinstance(error, ConsilienceError)
+    disk = isinstance(error, OSError) and error.errno in DISK
+    known = isinstance(error, ConsilienceError) or disk
     line = " ".join(str(error).split()) or type(error).__name__
+    if disk:
+        line = f"{error.filename or 'a file'} cannot be read or written: {error.strerror}"
+        line += f". Make room. {RESUMES.get(command, '')}".rstrip() if error.errno in FULL else ""
     err().print("[bold red]error:[/] ", end="")
     whisper(line if known else f"{type(error).__name__}: {line} (unforeseen; --debug shows where)", style="")
     return WRONG if known else 1

@@ -81,7 +81,10 @@ class Recording:
 
 @lru_cache(maxsize=8)
 def _load(path: Path, changed: int, size: int) -> Recording:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"recorded answers {path}: {error.strerror or error}") from None
     recording = Recording(path, hashlib.sha256(data).hexdigest()[:32])
     try:
         text = gzip.decompress(data) if path.suffix == ".gz" else data
@@ -102,7 +105,7 @@ def _take(recording: Recording, raw: bytes, number: int) -> None:
     except KeyError as error:
         raise ConfigError(f"{recording.path}, line {number}: every line needs dataset, id and model; "
                           f"{error.args[0]} is missing") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{recording.path}, line {number} is not a recorded answer: {error}") from None
 
 
@@ -117,10 +120,18 @@ def _line(entry: Mapping[str, Any]) -> Line:
     answers = [None if a is None else str(a) for a in answers] + [None] * (n - len(answers))
     scores = list(entry["sample_scores"]) if "sample_scores" in entry else [entry.get("score")]
     scores = scores if len(scores) == n else [None] * n
+    _check(texts, str, "a response is a text")
+    _check([*scores, entry.get("cost_usd")], (int, float), "scores and cost_usd are numbers")
     note = {key: entry[key] for key in _NOTED if key in entry}
     usage = Usage(1, int(entry.get("prompt_tokens", 0)), int(entry.get("completion_tokens", 0)))
     return Line(tuple(texts), tuple(answers), tuple(scores), entry.get("cost_usd"),
                 float(entry.get("duration_ms", 0.0)) / 1000, usage, note)
+
+
+def _check(values: Iterable[Any], kind: type | tuple[type, ...], rule: str) -> None:
+    for value in values:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{rule}, found {value!r}")
 
 
 class Recorded:

@@ -54,7 +54,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             where = f"{path}, line {number}"
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise TaskError(f"{where} is not JSON: {error}") from None
             yield where, mapping(row, where)
 
@@ -62,7 +62,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         whole = json.loads(text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TaskError(f"{path} is not JSON: {error}") from None
     if not isinstance(whole, list):
         raise TaskError(f"{path}: a list of questions was expected, found {type(whole).__name__}")

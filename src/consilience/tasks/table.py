@@ -49,8 +49,10 @@ class Raw:
     values: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """A field as text, empty when absent."""
+        """A field as text, empty when absent. Raises TaskError for a list or an object."""
         value = self.values.get(name)
+        if isinstance(value, list | dict):
+            raise TaskError(f"{self.where}: the {name} must be a text, found a {type(value).__name__}")
         return "" if value is None else str(value).strip()
 
 
@@ -160,6 +162,8 @@ def _texts(raw: Raw) -> tuple[str, ...]:
         value = value["text"] if isinstance(value.get("text"), list) else list(value.values())
     elif isinstance(value, str):
         value = _listed(value)
+    elif not isinstance(value, list | tuple | None):
+        raise TaskError(f"{raw.where}: the options must be a list of texts, found {value!r}")
     return tuple(str(v).strip() for v in value) if value is not None else ()
 
 
