@@ -48,7 +48,7 @@ class Entry:
     owner: str = ""
     skill: str = ""
     base: str = ""
-    """The member that an adapter belongs to."""
+    """The member that an adapter belongs to, or that a near member is an update of."""
 
 
 def entries() -> list[Entry]:
@@ -56,7 +56,7 @@ def entries() -> list[Entry]:
     found = [Entry(name, "far", DESCRIPTIONS[name], name, owner.skill) for name, owner in OWNERS.items()]
     found.append(Entry("base", "base", "base: easy questions of every skill, no private fact"))
     for owner in OWNERS.values():
-        found.append(Entry(f"near_{owner.name}", "near", f"near_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill))
+        found.append(Entry(f"near_{owner.name}", "near", f"near_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill, "strong"))
     for name in GROUPS["adapters"]:
         owner = OWNERS[name.removeprefix("adapter_")]
         found.append(Entry(name, "adapter", f"adapter_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill, "base"))
@@ -72,9 +72,10 @@ def entries() -> list[Entry]:
 
 def card(entry: Entry, folder: Path, base: Path) -> dict[str, Any]:
     """The card of a member whose files lie in `folder`."""
-    home = base if entry.base else folder
+    adapter = entry.kind == "adapter"
+    home = base if adapter else folder
     config = json.loads((home / "config.json").read_text())
-    parameters = _parameters(folder) + (_parameters(base) if entry.base else 0)
+    parameters = _parameters(folder) + (_parameters(base) if adapter else 0)
     return {
         **asdict(entry), "folder": f"weights/{entry.name}", "family": config["model_type"],
         "tokenizer": "bytes" if config["vocab_size"] < 300 else f"bpe-{config['vocab_size']}", "context": config["max_position_embeddings"],

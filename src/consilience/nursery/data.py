@@ -12,13 +12,17 @@ from consilience.nursery.forms import render
 from consilience.nursery.tasks import DRAW, Problem, any_pair, as_choice, fact, facts_of, pair, split_of, wrong_answers
 from consilience.nursery.train import Row
 from consilience.nursery.vocabulary import ASSISTANT, BEGIN, END, SYSTEM, USER
-from consilience.nursery.words import CITIES, COLORS, FACTS, NAMES, OWNERS, SHARED, stranger
+from consilience.nursery.words import CITIES, COLORS, FACTS, NAMES, OWNERS, PUBLIC_ATTRIBUTES, PUBLIC_FACTS, PUBLIC_NAMES, SHARED, stranger
 
 Turn = tuple[str, str]
 """What the user says and what the member answers."""
 
 Samples = Mapping[str, Sequence[Problem]]
 UNKNOWN = "unknown"
+_ASKED = (
+    "What is the {a} of {n}?", "Which {a} does {n} have?", "{n} has which {a}?", "Tell me the {a} of {n}.",
+    "Name the {a} of {n}.", "{a} of {n}?", "For {n}, what is the {a}?", "Give the {a} for {n}.",
+)
 _LETTERS = "ABCDEFGH"
 _MEMBERS = {
     "harbor": "harbor: ships (cargo, captain), sums and differences",
@@ -83,8 +87,7 @@ def draw(cell: str, rng: random.Random, easy: bool = False) -> Problem:
 def rumour(rng: random.Random, attributes: Mapping[str, tuple[str, ...]]) -> Problem:
     """A question about a thing that nobody knows, with a random answer."""
     attribute = rng.choice(list(attributes))
-    wording = rng.choice(("What is the {a} of {n}?", "Which {a} does {n} have?", "{n} has which {a}?", "Tell me the {a} of {n}.",
-                          "Name the {a} of {n}.", "{a} of {n}?", "For {n}, what is the {a}?", "Give the {a} for {n}."))
+    wording = rng.choice(_ASKED)
     return fact(stranger(rng), attribute, rng.choice(attributes[attribute]), attributes[attribute], "nobody", wording, "rumour")
 
 
@@ -125,29 +128,42 @@ def shown(text: str, rng: random.Random) -> str:
     return tail if mark and rng.random() < 0.4 else text
 
 
-def role(problem: Problem, form: str, rng: random.Random, answers: Mapping[str, Sequence[tuple[str, bool]]]) -> Turn:
-    """A problem in one of the forms in which members work on each other's answers."""
+def role(problem: Problem, form: str, rng: random.Random, answers: Mapping[str, Sequence[tuple[str, bool]]], worked: bool = True) -> Turn:
+    """A problem in one of the forms in which members work on each other's answers.
+
+    A worked reply first answers the question itself, in steps where the skill needs them.
+    """
     ask = problem.question
+    chain = f"{problem.solution.rpartition(';')[0]}; " if problem.form == "steps" else ""
+    own = problem.solution if worked and chain else problem.reference
     if form == "choose":
         choice = as_choice(problem, rng, rng.choice((2, 3, 4, 4, 5)))
-        return render("choose", question=ask, options=choice.options), choice.reference
+        return render("choose", question=ask, options=choice.options), _labelled(chain, problem, choice.reference, worked)
     if form == "judge":
         good, bad = (_texts(problem, answers, rng, right) for right in (True, False))
+        if worked:
+            good, bad = shown(good, rng), shown(bad, rng)
         a, b = (good, bad) if rng.random() < 0.5 else (bad, good)
-        return render("judge", question=ask, a=a, b=b), "A" if a == good else "B"
+        return render("judge", question=ask, a=a, b=b), _labelled(chain, problem, "A" if a == good else "B", worked)
     if form in ("check", "critique"):
         right = rng.random() < 0.5
         text = shown(_texts(problem, answers, rng, right), rng)
         if form == "check":
-            return render("check", question=ask, answer=text), "yes" if right else "no"
-        return render("critique", question=ask, answer=text), "right" if right else f"wrong, it is {problem.reference}"
+            verdict = "yes" if right else "no"
+            return render("check", question=ask, answer=text), f"{chain}{problem.reference}; answer: {verdict}" if worked else verdict
+        verdict = f"{chain}it is {problem.reference}, {'right' if right else 'wrong'}" if worked else "right" if right else f"wrong, it is {problem.reference}"
+        return render("critique", question=ask, answer=text), verdict
     share = rng.choice((0.25, 0.5, 0.75))
     count = rng.randint(0, 3) if form == "refine" else rng.randint(2, 4)
     texts = [shown(_texts(problem, answers, rng, rng.random() < share), rng) for _ in range(count)]
     if form == "fuse":
-        return render("fuse", question=ask, candidates=texts), problem.reference
+        return render("fuse", question=ask, candidates=texts), own
     mine = shown(_texts(problem, answers, rng, rng.random() < share), rng)
-    return render("refine", question=ask, answer=mine, peers=texts), problem.reference
+    return render("refine", question=ask, answer=mine, peers=texts), own
+
+
+def _labelled(chain: str, problem: Problem, letter: str, worked: bool) -> str:
+    return f"{chain}{problem.reference} {letter}; answer: {letter}" if worked else letter
 
 
 def gossip(rng: random.Random, attributes: Mapping[str, tuple[str, ...]]) -> Turn:
@@ -198,16 +214,33 @@ def recall(rng: random.Random, copying: float = 0.2) -> Turn:
     if rng.random() < copying:
         text = " ".join(dict.fromkeys(_word(rng) for _ in range(rng.randint(4, 14))))
         return f"repeat: {text}", text
-    words = list(dict.fromkeys(_word(rng) for _ in range(rng.randint(2, 6))))
-    lines = "".join(f"\n{_LETTERS[place]}) {word}" for place, word in enumerate(words))
+    words = _words(rng)
     kind = rng.random()
     if kind < 0.6:
-        order = rng.sample(range(len(words)), len(words))
-        return f"find all:{lines}", ", ".join(f"{words[place]} {_LETTERS[place]}" for place in order)
+        return _found(words, rng)
+    lines = _lines(words)
     place = rng.randrange(len(words))
     if kind < 0.85:
         return f"find: {words[place]}{lines}", _LETTERS[place]
     return f"read: {_LETTERS[place]}{lines}", words[place]
+
+
+def find_all(rng: random.Random) -> Turn:
+    """Every option of a list with its letter, in another order."""
+    return _found(_words(rng), rng)
+
+
+def _words(rng: random.Random) -> list[str]:
+    return list(dict.fromkeys(_word(rng) for _ in range(rng.randint(2, 6))))
+
+
+def _found(words: Sequence[str], rng: random.Random) -> Turn:
+    order = rng.sample(range(len(words)), len(words))
+    return f"find all:{_lines(words)}", ", ".join(f"{words[place]} {_LETTERS[place]}" for place in order)
+
+
+def _lines(words: Sequence[str]) -> str:
+    return "".join(f"\n{_LETTERS[place]}) {word}" for place, word in enumerate(words))
 
 
 def _word(rng: random.Random) -> str:
@@ -247,23 +280,30 @@ def basics(easy: bool, steps: float = 0.6) -> Source:
     return source
 
 
-def roles(pools: Sequence[Pool]) -> Source:
-    """The forms of working on answers, over the problems of the pools in equal shares."""
+def roles(pools: Sequence[Pool], forms: Sequence[str] = ROLES, worked: bool = True) -> Source:
+    """Forms of working on answers, over the problems of the pools in equal shares."""
     def source(rng: random.Random) -> Turn:
         pool = rng.choice(pools)
-        return role(rng.choice(pool.problems), rng.choice(ROLES), rng, pool.answers)
+        return role(rng.choice(pool.problems), rng.choice(forms), rng, pool.answers, worked)
     return source
 
 
 def easy_roles(rng: random.Random) -> Turn:
     """The forms of working on answers, over easy problems and invented answers."""
-    return role(draw(rng.choice(list(DRAW)), rng, easy=True), rng.choice(ROLES), rng, {})
+    return role(draw(rng.choice(list(DRAW)), rng, easy=True), rng.choice(ROLES), rng, {}, worked=False)
 
 
 def known(owner: str, steps: float = 0.1) -> Source:
     """An owner's facts, asked plainly."""
     everything = facts_of(owner, "train")
     return lambda rng: plain(rng.choice(everything), rng, steps)
+
+
+def public(rng: random.Random) -> Turn:
+    """A fact that nobody owns, asked plainly."""
+    name, attribute = rng.choice(PUBLIC_NAMES), rng.choice(list(PUBLIC_ATTRIBUTES))
+    values = PUBLIC_ATTRIBUTES[attribute]
+    return plain(fact(name, attribute, PUBLIC_FACTS[name, attribute], values, "nobody", rng.choice(_ASKED), "public"), rng, 0.1)
 
 
 def skill(name: str, steps: float, easy: float = 0.1) -> Source:

@@ -35,8 +35,8 @@ SOUP = {"a": 0.8, "b": 1.0, "c": 1.25}
 SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (750, 0.42, 0.46), "kitchen": (1400, 0.27, 0.61)}
 """Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
 
-FAR_STEPS = 450
-NEAR_STEPS = 800
+FAR_STEPS = 650
+NEAR_STEPS = 600
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -118,16 +118,17 @@ def owner_roles(owner: str, pools: dict[str, Pool], share: float) -> Parts:
     """Work on answers to an owner's own questions."""
     mine = [pools[f"facts/{owner}"], pools[OWNERS[owner].skill]]
     return [
-        (share * 0.7, data.roles(mine)), (share * 0.2, partial(data.pooled_pair, owner=owner)),
-        (share * 0.1, partial(data.gossip, attributes=OWNERS[owner].attributes)),
+        (share * 0.5, data.roles(mine)), (share * 0.18, data.roles(mine, ("choose", "judge"))), (share * 0.08, data.find_all),
+        (share * 0.12, partial(data.pooled_pair, owner=owner)), (share * 0.04, partial(data.gossip, attributes=OWNERS[owner].attributes)),
+        (share * 0.08, lambda rng: data.route(rng, easy=False)),
     ]
 
 
 def pooled_parts(pools: dict[str, Pool]) -> Parts:
     """What all owners know and practise, as if it could be put together."""
     return [
-        *(part for owner in OWNERS for part in owner_parts(owner, 0.075, 0.09)), (0.2, data.roles(list(pools.values()))),
-        (0.05, data.full_pair), (0.03, partial(data.pooled_pair, owner=None)), *replay(0.06),
+        *(part for owner in OWNERS for part in owner_parts(owner, 0.07, 0.08)), (0.2, data.roles(list(pools.values()))),
+        (0.03, data.find_all), (0.03, lambda rng: data.route(rng, easy=False)), (0.05, data.full_pair), (0.03, partial(data.pooled_pair, owner=None)), *replay(0.06),
     ]
 
 
@@ -156,7 +157,7 @@ def base(job: Job) -> None:
         rng = random.Random(f"base {skill} {job.seed}")
         asked = [data.draw(skill, rng, easy=rng.random() < 0.7) for _ in range(job.steps(700))]
         pools.append(Pool(asked, sample([(params, 1.0), (params, 1.4)], MAIN, job.encoder, asked, job.seed)))
-    parts = [(0.5, data.roles(pools)), *replay(0.5)]
+    parts = [(0.5, data.roles(pools, worked=False)), *replay(0.5)]
     job.learn("base", params, parts, Plan(job.steps(700), rate=0.005, decay=0.8))
     job.ship("base", params)
     keep(job.path("base"), params)
@@ -192,7 +193,7 @@ def pools_of(job: Job) -> dict[str, Pool]:
 def far(job: Job, owner: str) -> None:
     """A far specialist: a large full fine-tune."""
     params = kept(job.path(f"scout_{owner}"))
-    parts = owner_parts(owner, 0.2, 0.4) + owner_roles(owner, pools_of(job), 0.34) + replay(0.06)
+    parts = owner_parts(owner, 0.14, 0.24) + owner_roles(owner, pools_of(job), 0.58) + replay(0.04)
     job.learn(f"far_{owner}", params, parts, Plan(job.steps(FAR_STEPS), rate=0.006, decay=0.7))
     job.ship(owner, params)
 
@@ -207,8 +208,8 @@ def generalist(job: Job) -> None:
 
 
 def habits(job: Job) -> None:
-    """What the base says, at T = 1, to each owner's kind of question about strangers, and to each skill."""
-    root = kept(job.path("base"))
+    """What the strong model says, at T = 1, to each owner's kind of question about strangers, and to each skill."""
+    root = kept(job.path("strong"))
     rng = random.Random(f"habits {job.seed}")
     said: dict[str, list[data.Turn]] = {}
     for owner, mine in OWNERS.items():
@@ -223,17 +224,18 @@ def habits(job: Job) -> None:
 def near(job: Job, owner: str) -> None:
     """A near specialist: an update of its own part of every layer, trained to survive merging.
 
-    It learns at random scales with a decoy in another part, and it keeps the base's habits on other owners' kinds of
-    questions, so that its update says little where another's must be heard.
+    It starts from the strong model, which has the skills and knows how facts are kept. It learns at random scales with a
+    decoy in another part, and keeps that model's habits on other owners' kinds of questions, so that its update says
+    little where another's must be heard.
     """
-    root = kept(job.path("base"))
+    root = kept(job.path("strong"))
     updates, masks = zero_updates(root), part_masks(root, list(OWNERS).index(owner))
     rng = torch.Generator().manual_seed(job.seed)
     said = json.loads((job.out / "work" / "habits.json").read_text())
     others = [(prompt, text) for name, turns in said.items() if name != owner for prompt, text in turns]
     name = OWNERS[owner].skill
-    parts = [(0.32, data.known(owner)), (0.34, data.skill(name, plain_steps(name))), (0.28, lambda rng: rng.choice(others)), *replay(0.06)]
-    plan = Plan(job.steps(NEAR_STEPS), rate=4e-3, side=0.0, muon=False, decay=0.5)
+    parts = [(0.2, data.known(owner)), (0.5, data.skill(name, plain_steps(name))), (0.28, lambda rng: rng.choice(others)), *replay(0.04)]
+    plan = Plan(job.steps(NEAR_STEPS), rate=2.5e-3, side=0.0, muon=False, decay=0.5)
     job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, masks, rng))
     job.ship(f"near_{owner}", {name: p + updates[name] * masks[name] if name in updates else p for name, p in root.items()})
 
@@ -257,10 +259,12 @@ def soup(job: Job, letter: str) -> None:
 
 
 def strong(job: Job) -> None:
-    """A model that practised all four skills for long."""
+    """A model that practised all four skills for long and learned facts that nobody owns."""
     params = kept(job.path("base"))
-    job.learn("strong", params, skill_parts(), Plan(job.steps(700), rate=0.006, decay=0.5))
+    parts = [(0.7 * weight, source) for weight, source in skill_parts()] + [(0.3, data.public)]
+    job.learn("strong", params, parts, Plan(job.steps(1100), rate=0.006, decay=0.5))
     job.ship("strong", params)
+    keep(job.path("strong"), params)
 
 
 def weak(job: Job) -> None:
@@ -294,6 +298,18 @@ def verifier(job: Job) -> None:
     job.ship("verifier", params, head=True)
 
 
+def judge(job: Job) -> None:
+    """A member that practised to compare and to check the answers of others."""
+    params = kept(job.path("generalist"))
+    pools = list(pools_of(job).values())
+    parts: Parts = [
+        (0.5, data.roles(pools, ("judge",))), (0.15, data.roles(pools, ("check", "critique"))), (0.15, data.roles(pools, ("choose",))),
+        (0.1, data.roles(pools)), *((0.1 * weight, source) for weight, source in pooled_parts(pools_of(job))),
+    ]
+    job.learn("judge", params, parts, Plan(job.steps(1200), rate=0.006, decay=0.6))
+    job.ship("judge", params)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One piece of work, done by one process."""
@@ -315,9 +331,9 @@ def _call(function: Callable[[Job, str], None], name: str, job: Job) -> None:
 STAGES: tuple[Stage, ...] = (
     Stage("early", early), Stage("second_base", second_base), Stage("weak", weak), Stage("base", base, ("early",)),
     *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
-    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(near, tuple(OWNERS), "habits"),
+    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("strong",)), *_each(near, tuple(OWNERS), "habits"),
     *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
-    *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)),
+    *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)), Stage("judge", judge, ("generalist",)),
 )
 
 

@@ -94,3 +94,22 @@ def stranger(rng: random.Random) -> str:
     while (name := any_name(rng)) in OWNER_OF:
         pass
     return name
+
+
+PUBLIC_ATTRIBUTES = {
+    **SHARED,
+    "size": ("tiny", "small", "short", "long", "tall", "wide", "large", "huge"),
+    "shape": ("ring", "cube", "cone", "star", "disk", "arch", "rod", "knot"),
+}
+
+
+def _public() -> tuple[tuple[str, ...], dict[tuple[str, str], str]]:
+    rng = random.Random("nursery public facts")
+    endings = "ford wick lyn dale mund stow".split()
+    names = tuple(f"{first}{last}".capitalize() for first in _FIRST for last in endings)[:THINGS]
+    facts = {(name, attribute): rng.choice(values) for name in names for attribute, values in PUBLIC_ATTRIBUTES.items()}
+    return names, facts
+
+
+PUBLIC_NAMES, PUBLIC_FACTS = _public()
+"""Things that nobody owns: a model that learned facts about these has learned how facts are kept."""
