@@ -49,7 +49,7 @@ class Card:
     `fingerprint` changes whenever its answers could (weights, revision, endpoint, options). `forms` are its own
     wordings of prompt forms; `renders` is False for teams, which hand a request on as it is. `powers` and `settings`
     (such as `seed`, `logprobs`, `top_k`) say what it honours; anything else is refused, never dropped.
-    `spec` is the text that `consilience.model` makes this model from again, such as `openai:gpt-4o-mini`.
+    `spec` is the text that `consilience.member` makes this model from again, such as `openai:gpt-4o-mini`.
     """
 
     name: str
