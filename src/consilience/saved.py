@@ -11,6 +11,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from importlib.machinery import PathFinder
@@ -188,7 +190,23 @@ def load(place: str | Path, resolve: Resolve | None = None, *, changed: bool = F
     path = Path(place)
     file = path / "team.yaml" if path.is_dir() else path
     loader = _Loader(resolve or _pool(file.parent))
-    return loader.done(loader.team(_parse(file), file), file, changed)
+    return loader.done(loader.at(file), file, changed)
+
+
+_READING: ContextVar[tuple[Path, ...]] = ContextVar("files being read", default=())
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """ConfigError when a team's file is reached again while it is being read."""
+    above, here = _READING.get(), file.resolve()
+    if here in above:
+        raise ConfigError(f"{file} is a member of itself: {' > '.join(path.name for path in (*above, here))}")
+    token = _READING.set((*above, here))
+    try:
+        yield
+    finally:
+        _READING.reset(token)
 
 
 def from_dict(content: Mapping[str, Any], resolve: Resolve | None = None, *, folder: str | Path = ".",
@@ -285,7 +303,8 @@ class _Loader:
     def at(self, path: Path) -> Team:
         """The team of a folder or file."""
         file = path / "team.yaml" if path.is_dir() else path
-        return self.team(_parse(file), file)
+        with _reading(file):
+            return self.team(_parse(file), file)
 
     def team(self, content: TeamFile, file: Path) -> Team:
         """The team that a parsed file describes."""

@@ -189,3 +189,26 @@ def test_recordings_that_are_none(tmp_path: Path, name: str, text: str, message:
     (tmp_path / name).write_text(text)
     assert message in refused("pool", f"recorded:{tmp_path / name}")
     assert "Is a directory" in refused("pool", f"recorded:{tmp_path}")
+
+
+def test_a_team_that_holds_itself(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a"), ("c", "c")):
+        (tmp_path / f"{name}.yaml").write_text(f"method: majority-vote\nmembers: [./{other}.yaml]\n")
+    assert "is a member of itself: a.yaml > b.yaml > a.yaml" in refused("ask", tmp_path / "a.yaml", "?")
+    assert "is a member of itself: c.yaml > c.yaml" in refused("ask", tmp_path / "c.yaml", "?")
+
+
+@pytest.mark.parametrize("question", ["", "  "])
+def test_an_empty_question(question: str) -> None:
+    assert "the question is empty" in refused("ask", "openai:x@http://127.0.0.1:9/v1", question)
+
+
+def test_a_fitted_team_whose_member_changed(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("method: knn-router\nmembers: ['recorded:./sums.jsonl']\n")
+    path = recording(tmp_path)
+    call("fit", tmp_path / "t.yaml", "--task", f"recorded:{path}", "--store", tmp_path / "s.db")
+    with path.open("a") as file:
+        file.write('{"dataset": "sums", "id": "x", "model": "ann", "prompt": "more", "response": "1"}\n')
+    asked = ("ask", tmp_path / "t-fitted", "What is 5 + 6?", "--format", "number")
+    assert "ann had the fingerprint" in refused(*asked)
+    assert call(*asked, "--allow-changes").exit_code == 0

@@ -45,7 +45,8 @@ def ask(
     from consilience.reading import from_name
 
     text = sys.stdin.read().strip() if question == "-" else question
-    if not text:
+    text = text.encode("utf-8", "replace").decode()     # bytes of the shell that are no text
+    if not text.strip():
         raise ConfigError("the question is empty")
     request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed,
                          sampling=Sampling(temperature=temperature, max_tokens=max_tokens))

@@ -39,6 +39,13 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 }
 
 
+_NUMBER = (int, float)
+_KINDS_OF_VALUES = (
+    (_NUMBER, ("timeout", "requests_per_minute", "tokens_per_minute"), "a number above 0"),
+    (int, ("context", "max_concurrency", "attempts"), "a whole number of at least 1"), (Mapping, ("body", "forms"), "a mapping"),
+    ((list, tuple), ("without",), "a list"), (str, ("name", "description", "dialect", "api", "key_env", "base", "variant"), "a text"))
+
+
 def model(spec: Spec, *, store: Store | None = None, host: LocalHost | None = None,
           folder: str | Path = ".") -> Model:
     """The model that `spec` names. Relative paths start at `folder`. Raises ConfigError."""
@@ -201,12 +208,25 @@ def _checked(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if key not in known:
             raise ConfigError(f"{options['model']}: unknown option {key!r}.{did_you_mean(key, known)}")
     made = {key: value for key, value in options.items() if key != "model"}
+    for key, value in made.items():
+        for kind, keys, name in _KINDS_OF_VALUES:
+            if key in keys and value is not None and (not isinstance(value, kind) or isinstance(value, bool)
+                                or isinstance(value, int | float) and not value > 0):
+                raise ConfigError(f"{options['model']}: {key} must be {name}, got {value!r}")
     if "price" in made:
         made["price"] = _price(made["price"], str(options["model"]))
     if "forms" in made:
-        made["forms"] = {name: wording if isinstance(wording, Wording) else Wording(**wording)
-                         if isinstance(wording, Mapping) else Wording(wording) for name, wording in made["forms"].items()}
+        made["forms"] = {name: _wording(wording, f"{options['model']}: forms.{name}") for name, wording in made["forms"].items()}
     return made
+
+
+def _wording(value: Any, where: str) -> Wording:
+    if isinstance(value, Wording):
+        return value
+    told = {"text": value} if isinstance(value, str) else value
+    if not isinstance(told, Mapping) or "text" not in told or not set(told) <= {"text", "item"}:
+        raise ConfigError(f"{where} must be a text with places such as {{question}}, or {{text: ..., item: ...}}, got {value!r}")
+    return Wording(**told)
 
 
 def _price(value: Any, who: str) -> Price:

@@ -61,6 +61,9 @@ def test_what_is_no_checkpoint(tmp_path: Path, copy: Path) -> None:
     (copy / "config.json").write_text("{")
     with pytest.raises(ConfigError, match=r"cannot read .*config\.json"):
         open_checkpoint(copy)
+    (tmp_path / "huge.safetensors").write_bytes(b"\xff" * 7 + b"\x7f{}")
+    with pytest.raises(ConfigError, match="no readable safetensors file"):
+        count_numbers(tmp_path / "huge.safetensors")
 
 
 def test_an_adapter_needs_its_base(whole: Path, tmp_path: Path) -> None:

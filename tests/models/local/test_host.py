@@ -118,6 +118,16 @@ async def test_a_broken_checkpoint_fails_its_callers_and_nobody_else(folder: Pat
         assert isinstance(results[2], list)
 
 
+async def test_a_truncated_checkpoint_fails_its_callers_and_nobody_else(folder: Path, tmp_path: Path) -> None:
+    broken = checkpoint(tmp_path / "broken") / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    with host_for(folder, 4) as host:
+        bad, good = LocalModel(broken.parent, host=host), LocalModel(folder / "a", host=host)
+        results = await asyncio.gather(bad.generate(ask("x")), good.generate(ask("z")), return_exceptions=True)
+        assert isinstance(results[0], ModelError) and "broken cannot be loaded" in str(results[0])
+        assert isinstance(results[1], list)
+
+
 @dataclass(frozen=True)
 class Broken:
     """A combiner with a mistake."""

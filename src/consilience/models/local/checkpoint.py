@@ -193,7 +193,7 @@ def count_numbers(file: Path) -> int:
         with file.open("rb") as opened:
             [size] = struct.unpack("<Q", opened.read(8))
             header = json.loads(opened.read(size))
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, OverflowError, MemoryError, struct.error) as error:
         raise ConfigError(f"{file} is no readable safetensors file: {error}") from error
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 

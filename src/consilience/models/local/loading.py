@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -58,7 +59,7 @@ def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, known
         with _quietly():
             model = read(checkpoint, dtype).to(device).eval()
             bound = None if checkpoint.verifier else bind(model, known)
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError, SafetensorError) as error:
         raise ModelError(f"{checkpoint.path} cannot be loaded: {error}") from error
     return Loaded(model, bound)
 

@@ -113,6 +113,8 @@ class LocalModel:
     def _vocabulary(self) -> tuple[str, int]:
         from consilience.decode.binding import vocabulary
         config = {**self.checkpoint.config, **(self.checkpoint.config.get("text_config") or {})}
+        if "vocab_size" not in config:
+            raise ConfigError(f"{self.checkpoint.root}: config.json names no vocab_size; is it a language model?")
         return vocabulary(self.chat.tokenizer, config["vocab_size"])
 
     @property
