@@ -137,6 +137,7 @@ def test_checkpoints(tmp_path: Path) -> None:
     ({"model": LOCAL, "max_concurrency": "4"}, "max_concurrency must be a whole number"),
     ({"model": LOCAL, "body": 5}, "body must be a mapping"), ({"model": LOCAL, "without": "seed"}, "without must be a list"),
     ({"model": LOCAL, "forms": {"answer": {"txt": "x"}}}, "forms.answer must be a text"),
+    ({"model": LOCAL, "forms": {"answr": "{question}"}}, "no prompt form. Did you mean 'answer'"),
     ({"model": LOCAL, "base": "x"}, "unknown option 'base'"),
     ({"model": LOCAL, "dialect": "openia"}, "Did you mean 'openai'"),
     ({"method": "majority-vote", "members": [LOCAL], "optoins": {}}, "Did you mean 'options'"),

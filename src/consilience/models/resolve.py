@@ -17,6 +17,7 @@ from consilience.model import Model, Price
 from consilience.models.openai import Endpoint
 from consilience.models.recorded import Recorded, Recording, recorded_models
 from consilience.models.wrappers import Backoff, Budgeted, Limited, Limits, Retried, Stored
+from consilience.prompt import FORMS
 from consilience.saved import from_dict, load
 from consilience.store import Store
 from consilience.types import Wording
@@ -216,16 +217,18 @@ def _checked(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if "price" in made:
         made["price"] = _price(made["price"], str(options["model"]))
     if "forms" in made:
-        made["forms"] = {name: _wording(wording, f"{options['model']}: forms.{name}") for name, wording in made["forms"].items()}
+        made["forms"] = {name: _wording(name, wording, str(options["model"])) for name, wording in made["forms"].items()}
     return made
 
 
-def _wording(value: Any, where: str) -> Wording:
+def _wording(form: str, value: Any, who: str) -> Wording:
+    if form not in FORMS:
+        raise ConfigError(f"{who}: forms has {form!r}, which is no prompt form.{did_you_mean(form, FORMS)}")
     if isinstance(value, Wording):
         return value
     told = {"text": value} if isinstance(value, str) else value
     if not isinstance(told, Mapping) or "text" not in told or not set(told) <= {"text", "item"}:
-        raise ConfigError(f"{where} must be a text with places such as {{question}}, or {{text: ..., item: ...}}, got {value!r}")
+        raise ConfigError(f"{who}: forms.{form} must be a text with places such as {{question}}, or {{text: ..., item: ...}}, got {value!r}")
     return Wording(**told)
 
 
