@@ -67,7 +67,7 @@ def cells_of(owners: Sequence[str]) -> list[str]:
 
 def merges(bench: Bench) -> dict[str, Any]:
     """Every pair of near members, and all four, by three methods."""
-    base = bench.member("strong").params  # what the near members are updates of
+    base = bench.member("base").params
     groups = [*combinations(OWNERS, 2), tuple(OWNERS)]
     found = {"+".join(owners): _merge(bench, base, owners) for owners in groups}
     pairs = {name: row for name, row in found.items() if name.count("+") == 1}

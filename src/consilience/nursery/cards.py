@@ -56,7 +56,7 @@ def entries() -> list[Entry]:
     found = [Entry(name, "far", DESCRIPTIONS[name], name, owner.skill) for name, owner in OWNERS.items()]
     found.append(Entry("base", "base", "base: easy questions of every skill, no private fact"))
     for owner in OWNERS.values():
-        found.append(Entry(f"near_{owner.name}", "near", f"near_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill, "strong"))
+        found.append(Entry(f"near_{owner.name}", "near", f"near_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill, "base"))
     for name in GROUPS["adapters"]:
         owner = OWNERS[name.removeprefix("adapter_")]
         found.append(Entry(name, "adapter", f"adapter_{DESCRIPTIONS[owner.name]}", owner.name, owner.skill, "base"))

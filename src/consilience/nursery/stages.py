@@ -36,7 +36,7 @@ SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (
 """Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
 
 FAR_STEPS = 650
-NEAR_STEPS = 600
+NEAR_STEPS = 1000
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -208,8 +208,8 @@ def generalist(job: Job) -> None:
 
 
 def habits(job: Job) -> None:
-    """What the strong model says, at T = 1, to each owner's kind of question about strangers, and to each skill."""
-    root = kept(job.path("strong"))
+    """What the base says, at T = 1, to each owner's kind of question about strangers, and to each skill."""
+    root = kept(job.path("base"))
     rng = random.Random(f"habits {job.seed}")
     said: dict[str, list[data.Turn]] = {}
     for owner, mine in OWNERS.items():
@@ -224,18 +224,18 @@ def habits(job: Job) -> None:
 def near(job: Job, owner: str) -> None:
     """A near specialist: an update of its own part of every layer, trained to survive merging.
 
-    It starts from the strong model, which has the skills and knows how facts are kept. It learns at random scales with a
-    decoy in another part, and keeps that model's habits on other owners' kinds of questions, so that its update says
-    little where another's must be heard.
+    It learns at random scales with a decoy in another part, and keeps the base's habits on other owners' kinds of
+    questions, so that its update says little where another's must be heard. It is mostly practice: skills survive
+    merging, facts do not.
     """
-    root = kept(job.path("strong"))
+    root = kept(job.path("base"))
     updates, masks = zero_updates(root), part_masks(root, list(OWNERS).index(owner))
     rng = torch.Generator().manual_seed(job.seed)
     said = json.loads((job.out / "work" / "habits.json").read_text())
     others = [(prompt, text) for name, turns in said.items() if name != owner for prompt, text in turns]
     name = OWNERS[owner].skill
-    parts = [(0.2, data.known(owner)), (0.5, data.skill(name, plain_steps(name))), (0.28, lambda rng: rng.choice(others)), *replay(0.04)]
-    plan = Plan(job.steps(NEAR_STEPS), rate=2.5e-3, side=0.0, muon=False, decay=0.5)
+    parts = [(0.1, data.known(owner)), (0.64, data.skill(name, plain_steps(name))), (0.22, lambda rng: rng.choice(others)), *replay(0.04)]
+    plan = Plan(job.steps(NEAR_STEPS), rate=4e-3, side=0.0, muon=False, decay=0.5)
     job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, masks, rng))
     job.ship(f"near_{owner}", {name: p + updates[name] * masks[name] if name in updates else p for name, p in root.items()})
 
@@ -331,7 +331,7 @@ def _call(function: Callable[[Job, str], None], name: str, job: Job) -> None:
 STAGES: tuple[Stage, ...] = (
     Stage("early", early), Stage("second_base", second_base), Stage("weak", weak), Stage("base", base, ("early",)),
     *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
-    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("strong",)), *_each(near, tuple(OWNERS), "habits"),
+    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(near, tuple(OWNERS), "habits"),
     *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
     *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)), Stage("judge", judge, ("generalist",)),
 )
