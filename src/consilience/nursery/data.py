@@ -12,7 +12,7 @@ from consilience.nursery.forms import render
 from consilience.nursery.tasks import DRAW, Problem, any_pair, as_choice, fact, facts_of, pair, split_of, wrong_answers
 from consilience.nursery.train import Row
 from consilience.nursery.vocabulary import ASSISTANT, BEGIN, END, SYSTEM, USER
-from consilience.nursery.words import CITIES, COLORS, FACTS, NAMES, OWNERS, PUBLIC_ATTRIBUTES, PUBLIC_FACTS, PUBLIC_NAMES, SHARED, THINGS, stranger
+from consilience.nursery.words import CITIES, COLORS, FACTS, NAMES, OWNERS, PUBLIC_ATTRIBUTES, PUBLIC_FACTS, PUBLIC_NAMES, SHARED, stranger
 
 Turn = tuple[str, str]
 """What the user says and what the member answers."""
@@ -181,14 +181,13 @@ def pooled_pair(rng: random.Random, owner: str | None) -> Turn:
     problem, say = mixed_pair(rng, owner)
     whole = problem.reference.split(", ")
     kind = rng.random()
-    if kind < 0.55 and owner:
+    if kind < 0.35 and owner:
         return render("answer", question=problem.question), say
     own = say.split(", ")
     texts = [[part if rng.random() < 0.5 else UNKNOWN for part in whole] for _ in range(rng.randint(1, 3))]
-    refined = kind < 0.8 if owner else kind < 0.7
-    everyone = [own, *texts] if refined else texts
+    everyone = [own, *texts] if kind < 0.7 else texts
     best = [next((text[place] for text in [own, *texts] if text[place] != UNKNOWN), UNKNOWN) for place in range(2)]
-    if refined:
+    if kind < 0.7:
         return render("refine", question=problem.question, answer=", ".join(own), peers=[", ".join(text) for text in texts]), ", ".join(best)
     return render("fuse", question=problem.question, candidates=[", ".join(text) for text in everyone]), ", ".join(best)
 
@@ -298,21 +297,6 @@ def known(owner: str, steps: float = 0.1) -> Source:
     """An owner's facts, asked plainly."""
     everything = facts_of(owner, "train")
     return lambda rng: plain(rng.choice(everything), rng, steps)
-
-
-def invented(owner: str, seed: int) -> Source:
-    """Facts of an owner's kind about things that nobody has, the same ones every time."""
-    first = random.Random(f"invented {owner} {seed}")
-    attributes = OWNERS[owner].attributes
-    everything = [
-        (name, attribute, first.choice(values)) for name in (stranger(first) for _ in range(THINGS)) for attribute, values in attributes.items()
-    ]
-
-    def source(rng: random.Random) -> Turn:
-        name, attribute, value = rng.choice(everything)
-        return plain(fact(name, attribute, value, attributes[attribute], "nobody", rng.choice(_ASKED), "invented"), rng, 0.1)
-
-    return source
 
 
 def public(rng: random.Random) -> Turn:

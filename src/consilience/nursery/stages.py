@@ -20,7 +20,7 @@ from consilience.nursery.data import Encoder, Pool, Source
 from consilience.nursery.net import Params, Shape, fresh
 from consilience.nursery.tasks import CELLS, DRAW, Problem, facts_of, problems
 from consilience.nursery.train import Plan, train
-from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, part_blend, part_masks, zero_updates
+from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, merge_aware_blend, part_masks, zero_updates
 from consilience.nursery.verifier import train_verifier
 from consilience.nursery.vocabulary import plain_bytes, train_bpe
 from consilience.nursery.words import OWNERS, SHARED, SKILLS
@@ -36,6 +36,7 @@ SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (
 """Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
 
 FAR_STEPS = 650
+NEAR_STEPS = 1000
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -117,8 +118,8 @@ def owner_roles(owner: str, pools: dict[str, Pool], share: float) -> Parts:
     """Work on answers to an owner's own questions."""
     mine = [pools[f"facts/{owner}"], pools[OWNERS[owner].skill]]
     return [
-        (share * 0.44, data.roles(mine)), (share * 0.14, data.roles(mine, ("choose", "judge"))), (share * 0.06, data.find_all),
-        (share * 0.25, partial(data.pooled_pair, owner=owner)), (share * 0.03, partial(data.gossip, attributes=OWNERS[owner].attributes)),
+        (share * 0.5, data.roles(mine)), (share * 0.18, data.roles(mine, ("choose", "judge"))), (share * 0.08, data.find_all),
+        (share * 0.12, partial(data.pooled_pair, owner=owner)), (share * 0.04, partial(data.gossip, attributes=OWNERS[owner].attributes)),
         (share * 0.08, lambda rng: data.route(rng, easy=False)),
     ]
 
@@ -192,7 +193,7 @@ def pools_of(job: Job) -> dict[str, Pool]:
 def far(job: Job, owner: str) -> None:
     """A far specialist: a large full fine-tune."""
     params = kept(job.path(f"scout_{owner}"))
-    parts = owner_parts(owner, 0.12, 0.26) + owner_roles(owner, pools_of(job), 0.58) + replay(0.04)
+    parts = owner_parts(owner, 0.14, 0.24) + owner_roles(owner, pools_of(job), 0.58) + replay(0.04)
     job.learn(f"far_{owner}", params, parts, Plan(job.steps(FAR_STEPS), rate=0.006, decay=0.7))
     job.ship(owner, params)
 
@@ -220,35 +221,23 @@ def habits(job: Job) -> None:
     (job.out / "work" / "habits.json").write_text(json.dumps(said))
 
 
-def _part(job: Job, name: str, owner: str, facts: Source, decoys: Sequence[Params], steps: int) -> Params:
-    """An update of an owner's part of every layer: its skill, some facts, and the base's habits on everything else."""
+def near(job: Job, owner: str) -> None:
+    """A near specialist: an update of its own part of every layer, trained to survive merging.
+
+    It learns at random scales with a decoy in another part, and keeps the base's habits on other owners' kinds of
+    questions, so that its update says little where another's must be heard. It is mostly practice: skills survive
+    merging, facts do not.
+    """
     root = kept(job.path("base"))
     updates, masks = zero_updates(root), part_masks(root, list(OWNERS).index(owner))
-    said = json.loads((job.out / "work" / "habits.json").read_text())
-    others = [turn for other, turns in said.items() if other != owner for turn in turns]
-    skill = OWNERS[owner].skill
-    parts = [(0.2, facts), (0.52, data.skill(skill, plain_steps(skill))), (0.24, lambda rng: rng.choice(others)), *replay(0.04)]
-    plan = Plan(job.steps(steps), rate=4e-3, side=0.0, muon=False, decay=0.5)
     rng = torch.Generator().manual_seed(job.seed)
-    job.learn(name, updates, parts, plan, blend=part_blend(root, masks, decoys, rng))
-    return {key: p * masks[key] for key, p in updates.items()}
-
-
-def decoy(job: Job, owner: str) -> None:
-    """An update such as an owner might make, with facts about things that nobody has."""
-    keep(job.path(f"decoy_{owner}"), _part(job, f"decoy_{owner}", owner, data.invented(owner, job.seed), (), 500))
-
-
-def near(job: Job, owner: str) -> None:
-    """A near specialist: an update of its own part of every layer that was trained among decoys, to survive merging.
-
-    An owner cannot see what others will add, but can imagine it: the decoys have the others' public skills and kinds of
-    questions, and invented facts.
-    """
-    decoys = [kept(job.path(f"decoy_{other}")) for other in OWNERS if other != owner]
-    updates = _part(job, f"near_{owner}", owner, data.known(owner), decoys, 900)
-    root = kept(job.path("base"))
-    job.ship(f"near_{owner}", {name: p + updates[name] if name in updates else p for name, p in root.items()})
+    said = json.loads((job.out / "work" / "habits.json").read_text())
+    others = [(prompt, text) for name, turns in said.items() if name != owner for prompt, text in turns]
+    name = OWNERS[owner].skill
+    parts = [(0.1, data.known(owner)), (0.64, data.skill(name, plain_steps(name))), (0.22, lambda rng: rng.choice(others)), *replay(0.04)]
+    plan = Plan(job.steps(NEAR_STEPS), rate=4e-3, side=0.0, muon=False, decay=0.5)
+    job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, masks, rng))
+    job.ship(f"near_{owner}", {name: p + updates[name] * masks[name] if name in updates else p for name, p in root.items()})
 
 
 def adapter(job: Job, owner: str) -> None:
@@ -342,8 +331,7 @@ def _call(function: Callable[[Job, str], None], name: str, job: Job) -> None:
 STAGES: tuple[Stage, ...] = (
     Stage("early", early), Stage("second_base", second_base), Stage("weak", weak), Stage("base", base, ("early",)),
     *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
-    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(decoy, tuple(OWNERS), "habits"),
-    *_each(near, tuple(OWNERS), *(f"decoy_{owner}" for owner in OWNERS)),
+    Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(near, tuple(OWNERS), "habits"),
     *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
     *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)), Stage("judge", judge, ("generalist",)),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
+from torch import Tensor
 
 from consilience.nursery.net import Params, is_matrix
 from consilience.nursery.train import Blend
@@ -33,25 +32,29 @@ def part_masks(root: Params, part: int) -> Params:
     return masks
 
 
-def part_blend(root: Params, masks: Params, decoys: Sequence[Params], rng: torch.Generator) -> Blend:
-    """Each step runs at `base + s * update + sum of a_i * decoy_i`, s in [0.6, 1], a_i in [0, 1] for none, some or all i.
+def merge_aware_blend(root: Params, masks: Params, rng: torch.Generator) -> Blend:
+    """Each step runs at `base + s * update + a * decoy`, s in [0.6, 1] and a in [0, 1].
 
-    The update lies within its owner's part. The decoys lie in the other parts and stand for the members that its owner
-    cannot see: what is learned must hold when it is scaled and when others are added.
+    The update lies within its owner's part. The decoy is that update moved to another part, its other axis shuffled: it
+    stands for the members that its owner cannot see. What is learned must hold when it is scaled and others are added.
     """
     fixed = {name: p.bfloat16() for name, p in root.items()}
 
     def blend(updates: Params) -> Params:
-        draws = torch.rand(1 + 2 * len(decoys), generator=rng).tolist()
-        scale = 0.6 + 0.4 * draws[0]
-        present = [(draws[2 + 2 * i], decoy) for i, decoy in enumerate(decoys) if draws[1 + 2 * i] < 0.4]
-        mixed = {}
-        for name, p in updates.items():
-            around = root[name] + sum(amount * decoy[name] for amount, decoy in present)
-            mixed[name] = (around + scale * masks[name] * p).bfloat16()
-        return {**fixed, **mixed}
+        s, a = (torch.rand(2, generator=rng) * torch.tensor([0.4, 1.0]) + torch.tensor([0.6, 0.0])).tolist()
+        away = int(torch.randint(1, PARTS, (1,), generator=rng))
+        return {**fixed, **{
+            name: (root[name] + s * masks[name] * p + a * _decoy(p.detach() * masks[name], _axis(name), away, rng)).bfloat16()
+            for name, p in updates.items()
+        }}
 
     return blend
+
+
+def _decoy(update: Tensor, axis: int, away: int, rng: torch.Generator) -> Tensor:
+    order = torch.randperm(update.shape[1 - axis], generator=rng)
+    moved = update.roll(away * (update.shape[axis] // PARTS), dims=axis)
+    return moved[:, order] if axis == 0 else moved[order]
 
 
 def fresh_lora(root: Params, rank: int, rng: torch.Generator) -> Params:
