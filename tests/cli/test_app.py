@@ -50,7 +50,7 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
 
 
 def test_an_unforeseen_error_exits_1_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consilience.cli.lists.look_up", lambda name: 1 / 0)
+    monkeypatch.setattr("consilience.cli.lists.everyone", lambda: 1 / 0)
     result = call("pool")
     assert result.exit_code == 1 and "ZeroDivisionError" in result.stderr and "--debug" in result.stderr
 
