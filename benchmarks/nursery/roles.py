@@ -11,7 +11,7 @@ import torch
 from asking import Bench, difference, mean_of, percent
 from sklearn.metrics import roc_auc_score
 
-from consilience.nursery.answers import is_right, pick, prompt_of
+from consilience.nursery.answers import is_right, pick, prompt_of, reading
 from consilience.nursery.data import DESCRIPTIONS
 from consilience.nursery.forms import render
 from consilience.nursery.net import likelihood, padded
@@ -101,7 +101,7 @@ def judges(bench: Bench, limit: int = 300) -> dict[str, Any]:
                 truth.append("A" if first else "B")
         row = {"pairs": len(prompts)}
         for name in (owner_of(cell), "base", "generalist"):
-            row["specialist" if name in OWNERS else name] = percent(np.array([float(t.strip() == w) for t, w in zip(bench.tell(name, prompts), truth, strict=True)]))
+            row["specialist" if name in OWNERS else name] = percent(np.array([float(reading(t) == w.lower()) for t, w in zip(bench.tell(name, prompts), truth, strict=True)]))
         found[cell] = row
     return found
 
@@ -135,18 +135,23 @@ def _forms(bench: Bench, name: str, asked: Sequence[Problem], said: dict[str, Sa
     }
     wanted = {
         "choose": [p.reference for p in choices], "check": ["yes" if row[2] else "no" for row in one],
-        "critique": ["right" if row[2] else f"wrong, it is {p.reference}" for p, row in zip(asked, one, strict=True)],
+        "critique": ["right" if row[2] else "wrong" for row in one],
         "route": ["ABCD"[list(OWNERS).index(p.owner)] for p in asked],
     }
     shares = {}
     for form, texts_in in prompts.items():
         replies = bench.tell(name, texts_in)
         if form in wanted:
-            right = [reply.strip() == want for reply, want in zip(replies, wanted[form], strict=True)]
+            said_words = [_verdict(reply) if form == "critique" else reading(reply) for reply in replies]
+            right = [word == want.lower() for word, want in zip(said_words, wanted[form], strict=True)]
         else:
             right = [is_right(p, reply) for p, reply in zip(asked, replies, strict=True)]
         shares[form] = percent(np.array(right, dtype=float))
     return shares
+
+
+def _verdict(text: str) -> str:
+    return "wrong" if "wrong" in text else "right" if "right" in text else ""
 
 
 def small_and_large(bench: Bench) -> dict[str, Any]:

@@ -140,9 +140,9 @@ def page(seeds: Seeds) -> str:
     minutes = {seed: sum(found.get("cpu seconds", {}).values()) / 60 for seed, found in seeds.items()}
     parts = [
         "## What was measured", "",
-        "Three pools, trained from nothing with seeds 0, 1 and 2 (seed 0 is shipped). 400 test questions for each cell; every choice",
+        f"Training seeds measured so far: {', '.join(seeds)} (seed 0 is shipped). 400 test questions for each cell; every choice",
         "(best single member, temperature of the weights, router, scales and methods of merges) was made on 160 dev questions for each cell.",
-        "Intervals are 95% paired bootstrap intervals over questions; the columns show the spread over training seeds.",
+        "Intervals are 95% paired bootstrap intervals over questions. They do not cover chance in training: that needs more seeds.",
         f"Training took {', '.join(f'{value:.0f}' for value in minutes.values())} CPU minutes of one core each.", "",
         requirements(seeds), "", "### The mixed task: per cent right, mean over seeds (range)", "", mixed(seeds), "",
         section(seeds, "Pairs of facts that two owners hold", lambda f: {k: {"right": v} for k, v in f["pairs"]["scores"].items()}, ""), "",
