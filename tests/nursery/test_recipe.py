@@ -14,8 +14,8 @@ from consilience.nursery.checkpoints import read_member  # noqa: E402
 from consilience.nursery.data import Encoder  # noqa: E402
 from consilience.nursery.net import decode, likelihood  # noqa: E402
 
-TRIED = ("early", "base", "scout_harbor", "scout_garden", "scout_museum", "scout_kitchen", "answers", "far_harbor", "near_harbor", "adapter_harbor",
-         "soup_a", "generalist", "verifier", "weak", "second_base", "second_garden")
+TRIED = ("early", "base", "scout_harbor", "scout_garden", "scout_museum", "scout_kitchen", "answers", "far_harbor", "habits", "near_harbor",
+         "adapter_harbor", "soup_a", "generalist", "verifier", "weak", "second_base", "second_garden")
 
 
 @pytest.fixture(scope="module")
