@@ -280,9 +280,9 @@ class Team:
         """`fit` from synchronous code."""
         return run_sync(self.fit(dev))
 
-    def ask(self, question: str | Request, **sampling: Any) -> Reply:
+    def ask(self, question: str | Request, *, form: str = "answer", **sampling: Any) -> Reply:
         """Answer one question from synchronous code, in a notebook too."""
-        return run_sync(ask(self, question, **sampling))
+        return run_sync(ask(self, question, form=form, **sampling))
 
     def __repr__(self) -> str:
         return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
@@ -304,10 +304,11 @@ def _copies(members: Sequence[Model]) -> list[tuple[int, int]]:
     return copies
 
 
-async def ask(model: Model, question: str | Request, **sampling: Any) -> Reply:
-    """One reply of any model to a question or a request; `sampling` as in `Sampling`."""
+async def ask(model: Model, question: str | Request, *, form: str = "answer", **sampling: Any) -> Reply:
+    """One reply of any model to a question, put in `form` (`answer`, or `steps` to reason first), or to a request;
+    `sampling` as in `Sampling`."""
     request = question if isinstance(question, Request) else Request.of(
-        question, form="answer", format=_plain(), sampling=Sampling(**sampling))
+        question, form=form, format=_plain(), sampling=Sampling(**sampling))
     [reply] = await model.generate(request)
     if reply.reading is None and reply.text is not None and request.format is not None:
         reply = reply.having(reading=request.format.read(reply.text))
