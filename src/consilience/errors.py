@@ -21,6 +21,10 @@ class TaskError(ConfigError):
     """A task cannot be loaded, or cannot be scored here."""
 
 
+class TargetError(ConfigError):
+    """No setting of a method meets the target that was stated for it; the message names the nearest."""
+
+
 class TeamError(ConsilienceError):
     """The members cannot play the parts that the method needs. Raised when the team is bound, before any call."""
 
