@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.model import Card, Combiner, Measured, Model, NextTokens, Score, Verify
+from consilience.model import Card, Combiner, Embed, Measured, Model, NextTokens, Quotes, Score, Verify
 from consilience.prompt import put, render
-from consilience.types import Absent, Draws, Event, Reply, Request, Scope, Token, digest
+from consilience.purse import Purse, afford, evenly, purse
+from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,25 +88,43 @@ class Member:
         """The next draw of this request. Raises ModelError; use `ask_all` where absence is fine."""
         return (await self.draw(request, 1))[0]
 
-    async def draw(self, request: Request, n: int) -> list[Reply]:
-        """The next `n` draws of this request, in order; a greedy request has one draw, repeated."""
+    async def draw(self, request: Request, n: int, grant: Ledger | None = None) -> list[Reply]:
+        """The next `n` draws of this request, in order; a greedy request has one draw, repeated.
+
+        On a budget they are paid from `grant`, by default this ask's share of what is left, which is closed."""
         started, order = clock.get(), self.run.begin()
         asked = request.form or "answer"
-        replies = [_read(reply, request, asked, started) for reply in await self._generate(request, n)]
+        if grant is None:
+            [grant] = _grants([self], [request], n)
+        try:
+            found = await self._generate(request, n, self._scope(grant))
+        finally:
+            if grant is not None:
+                grant.close()
+        replies = [_read(reply, request, asked, started) for reply in found]
         clock.set(started + max((r.seconds for r in replies), default=0.0))
         for reply in replies[:1] if request.sampling.greedy else replies:
             self.run.note(self.index, order, reply if reply.tokens is None else reply.having(tokens=None))
         return replies
 
-    async def _generate(self, request: Request, n: int) -> list[Reply]:
-        scope = self.run.scope
+    def _scope(self, grant: Ledger | None) -> Scope:
+        return self.run.scope if grant is None else replace(self.run.scope, ledger=grant)
+
+    def quote(self, request: Request) -> Quote | None:
+        """What a draw may cost; None where the price is unknown, or nobody charges for it."""
+        power = self.model.power(Quotes)
+        return power.quote(request, self.run.scope) if power is not None else None
+
+    async def _generate(self, request: Request, n: int, scope: Scope) -> list[Reply]:
         if request.sampling.greedy:
             return (await self.model.generate(request, Draws(), scope)) * n
         first = self._take(request, n)
         if self.copies == 1:
             return await self.model.generate(request, Draws(n, first, self.run.stream), scope)
         single = [Draws(1, self.copy + j * self.copies, self.run.stream) for j in range(first, first + n)]
-        return [r for [r] in await asyncio.gather(*(self.model.generate(request, d, scope) for d in single))]
+        with evenly(scope, n) as scopes:
+            pairs = zip(single, scopes, strict=True)
+            return [r for [r] in await asyncio.gather(*(self.model.generate(request, d, s) for d, s in pairs))]
 
     def _take(self, request: Request, n: int) -> int:
         """Number the next `n` draws of this request; the number of the first."""
@@ -119,13 +138,18 @@ class Member:
         started, order = clock.get(), self.run.begin()
         draw = Draws() if request.sampling.greedy else Draws(
             1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
-        async for event in self.model.stream(request, draw, self.run.scope):
-            if event.kind == "done" and event.reply is not None:
-                reply = _read(event.reply, request, request.form or "answer", started)
-                self.run.note(self.index, order, reply.having(tokens=None))
-                clock.set(started + reply.seconds)
-                event = Event("done", reply=reply)
-            yield event
+        [grant] = _grants([self], [request], 1)
+        try:
+            async for event in self.model.stream(request, draw, self._scope(grant)):
+                if event.kind == "done" and event.reply is not None:
+                    reply = _read(event.reply, request, request.form or "answer", started)
+                    self.run.note(self.index, order, reply.having(tokens=None))
+                    clock.set(started + reply.seconds)
+                    event = Event("done", reply=reply)
+                yield event
+        finally:
+            if grant is not None:
+                grant.close()
 
     def power(self, kind: type[P]) -> P:
         """A power that the binding has already checked."""
@@ -136,19 +160,37 @@ class Member:
 
     async def verify(self, request: Request, answers: Sequence[str]) -> list[float | None]:
         """Scores of answers (power Verify)."""
-        return await self._measured("verify", self.power(Verify).verify(request, answers))
+        power = self.power(Verify)
+        return await self._measured("verify", request, "".join(answers), lambda: power.verify(request, answers))
 
     async def score(self, request: Request, text: str) -> list[Token]:
         """Tokens of `text` with their log-probabilities as an answer to the request (power Score)."""
-        return await self._measured("score", self.power(Score).score(render(request, self.card), text))
+        power, asked = self.power(Score), render(request, self.card)
+        return await self._measured("score", asked, text, lambda: power.score(asked, text))
 
     async def next(self, request: Request, choices: Sequence[str]) -> list[float]:
         """Log-probabilities of `choices` as what comes next (power NextTokens)."""
-        return await self._measured("next", self.power(NextTokens).next(render(request, self.card), choices))
+        power, asked = self.power(NextTokens), render(request, self.card)
+        return await self._measured("next", asked, "", lambda: power.next(asked, choices))
 
-    async def _measured(self, asked: str, call: Awaitable[Measured[T]]) -> T:
-        started, order = clock.get(), self.run.begin()
-        got = await call
+    async def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 vectors of texts, [texts, width] (power Embed)."""
+        power = self.power(Embed)
+        return await self._measured("embed", Request(()), "".join(texts), lambda: power.embed(texts))
+
+    async def _measured(self, asked: str, request: Request, text: str, call: Callable[[], Awaitable[Measured[T]]]) -> T:
+        """Make a call that reads a prompt and a text; on a budget it is paid in full, or is a BudgetError."""
+        started, order, own = clock.get(), self.run.begin(), purse.get()
+        quote = self.quote(request.having(prefix=request.prefix + text)) if own is not None else None
+        if own is None or quote is None:
+            got = await call()
+        else:
+            reserved = own.ledger.reserve(quote.fixed)
+            try:
+                got = await call()
+                reserved.settle(quote.fixed if got.cost is None else got.cost)
+            finally:
+                reserved.settle(0.0)
         clock.set(started + got.seconds)
         self.run.note(self.index, order, Reply(None, usage=got.usage, cost=got.cost, seconds=got.seconds,
                                                  model=self.name, asked=asked, started=started))
@@ -255,8 +297,38 @@ async def timed(work: Awaitable[T]) -> tuple[T, float]:
     return await work, clock.get()
 
 
+def _grants(members: Sequence[Member], requests: Sequence[Request], n: int) -> list[Ledger | None]:
+    """What each ask of a wave may spend, handed out best member first; None without a budget."""
+    own = purse.get()
+    if own is None:
+        return [None] * len(members)
+    ranked = sorted(range(len(members)), key=lambda i: place_of(members[i]))
+    quotes = [(members[i].quote(requests[i]), requests[i]) for i in ranked]
+    shares = own.shares([quote.of(request, n) if quote is not None else 0.0 for quote, request in quotes], n * len(members))
+    by_place = dict(zip(ranked, shares, strict=True))
+    return [by_place[i] for i in range(len(members))]
+
+
 async def together(*work: Awaitable[T]) -> list[T]:
-    """Run several chains of asks at once; the recorded clock then stands at the slowest one's end."""
+    """Run several chains of asks at once, on a budget with equal parts of the money; the recorded clock then stands at
+    the slowest one's end."""
+    own = purse.get()
+    if own is None or len(work) < 2:
+        return await _at_once(work)
+    purses = own.chains(len(work))
+
+    async def chain(one: Awaitable[T], own: Purse) -> T:
+        purse.set(own)
+        return await one
+
+    try:
+        return await _at_once([chain(*pair) for pair in zip(work, purses, strict=True)])
+    finally:
+        for each in purses:
+            each.ledger.close()
+
+
+async def _at_once(work: Sequence[Awaitable[T]]) -> list[T]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(timed(one)) for one in work]
     clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
@@ -266,28 +338,26 @@ async def together(*work: Awaitable[T]) -> list[T]:
 async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: int = 1) -> Wave:
     """Put `requests[i]` to `members[i]`, all at once, `n` draws each. A member that fails is absent; when all fail,
     NoAnswerError."""
-    async def one(member: Member, request: Request) -> tuple[Reply, ...]:
+    async def one(member: Member, request: Request, grant: Ledger | None) -> tuple[Reply, ...]:
         try:
-            return tuple(await member.draw(request, n))
+            return tuple(await member.draw(request, n, grant))
         except (ModelError, NoAnswerError) as error:
             member.run.absent.append(absence(member, error))
             return ()
 
-    if len(members) == 1:
-        answers = [await one(members[0], requests[0])]
-    else:
-        answers = await together(*(one(m, r) for m, r in zip(members, requests, strict=True)))
+    asks = [one(*ask) for ask in zip(members, requests, _grants(members, requests, n), strict=True)]
+    answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
     wave = Wave(tuple(members), tuple(answers))
     if not any(wave.by_member):
         reasons = "; ".join(a.detail or f"{a.member}: {a.reason}" for a in members[0].run.absent[-len(members):])
-        raise NoAnswerError(f"no member answered ({reasons})")
+        poor = any(a.reason == "budget" for a in members[0].run.absent[-len(members):])
+        raise NoAnswerError(f"no member answered ({reasons})", reason="budget" if poor else "no-answer")
     return wave
 
 
-def absence(member: Member, error: Exception) -> Absent:
+def absence(member: Member, error: ModelError | NoAnswerError) -> Absent:
     """The note that a member is absent, and why."""
-    reason = error.reason if isinstance(error, ModelError) else "no-answer"
-    return Absent(member.name, reason, str(error)[:300])
+    return Absent(member.name, error.reason, str(error)[:300])
 
 
 async def ask_all(members: Sequence[Member], request: Request, n: int = 1) -> Wave:
@@ -334,11 +404,29 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     key = (-1, *_content(requests[0]))
     draw = 0 if requests[0].sampling.greedy else lead.run.taken.get(key, 0)
     lead.run.taken[key] = draw + 1
-    [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope)
+    rendered, settle = _pay_together(members, rendered)
+    cost: float | None = 0.0
+    try:
+        [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope)
+        cost = reply.cost
+    finally:
+        settle(cost)
     reply = _read(reply, requests[0], "decode", started)
     clock.set(started + reply.seconds)
     lead.run.note(lead.index, order, reply.having(tokens=None))
     return reply
+
+
+def _pay_together(members: Sequence[Member], requests: Sequence[Request]) -> tuple[Sequence[Request], Callable[[float | None], None]]:
+    """The requests, cut to what all members can be paid for, and what books their cost (None: as it was quoted)."""
+    own, quotes = purse.get(), [m.quote(r) for m, r in zip(members, requests, strict=True)]
+    known = [quote for quote in quotes if quote is not None]
+    if own is None or not known:
+        return requests, lambda cost: None
+    whole = Quote(sum(q.fixed for q in known), sum(q.each for q in known))
+    cut, reserved = afford(own.ledger, whole, requests[0], 1, " + ".join(m.name for m in members))
+    return ([r.sampled(max_tokens=cut.sampling.max_tokens) for r in requests],
+            lambda cost: reserved.settle(whole.of(cut, 1) if cost is None else cost))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Role:
     """A part that a model plays beside the members.
 
     `needs` are the powers it must offer. When the user names nobody, `default` fills it: `best` (the best member on
-    dev, without dev the first), `worst` (on dev; without dev the last), `first`, or `""` (must be named).
+    dev, without dev the first), `worst` (on dev; without dev the last), `first`, `none` (nobody), or `""` (must be named).
     """
 
     name: str

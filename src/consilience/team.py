@@ -11,10 +11,12 @@ from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mean
+from consilience.formula import most_calls
 from consilience.gather import Member, Members, Run, absence, clock, timed
 from consilience.method import Cast, Dev, Last, Level, Method, check_needs
-from consilience.model import Card, Hidden, Model, NextTokens, Score, Weights, powers_of
-from consilience.types import Draws, Event, Reply, Request, Sampling, Scope, digest, total_cost
+from consilience.model import Card, Hidden, Model, NextTokens, Quotes, Score, Weights, powers_of
+from consilience.purse import Purse, evenly, purse
+from consilience.types import Draws, Event, Quote, Reply, Request, Sampling, Scope, digest, total_cost
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class Team:
                 check_needs(method.name, f"its {role.name}", self.roles[role.name], role.needs)
             elif not role.default:
                 raise TeamError(f"{method.name} needs a model in the role {role.name!r}: {role.doc}")
-            else:
+            elif role.default != "none":
                 check_needs(method.name, f"its {role.name} (by default the {role.default} member)",
                             self.members, role.needs)
         self._check_lockstep()
@@ -93,12 +95,12 @@ class Team:
     @property
     def cast(self) -> Cast:
         """The models in their parts, roles without a named model filled by their defaults."""
-        roles = {role.name: self.roles[role.name] if role.name in self.roles else (self._default(role.default),)
+        roles = {role.name: self.roles[role.name] if role.name in self.roles else self._default(role.default)
                  for role in self.method.roles}
         return Cast(self.members, roles, self.standing)
 
-    def _default(self, rule: str) -> Model:
-        return _filling(rule, self._bind(Run())).model
+    def _default(self, rule: str) -> tuple[Model, ...]:
+        return tuple(member.model for member in _filling(rule, self._bind(Run())))
 
     def _bind(self, run: Run) -> Members:
         standing = self.standing or (None,) * len(self.members)
@@ -113,7 +115,7 @@ class Team:
             if role.name in self.roles:
                 roles[role.name] = tuple(Member(m, len(self.members) + place, run) for m in self.roles[role.name])
             else:
-                roles[role.name] = (_filling(role.default, members),)
+                roles[role.name] = _filling(role.default, members)
         return Members(members.everyone, roles)
 
     async def child(self) -> Model | None:
@@ -131,8 +133,9 @@ class Team:
         """One answer per draw. Draw 0 asks the members' draws 0, 1, 2, ...; draw d > 0 uses a stream of its own."""
         if draws.n == 1:
             return [await self._answer(request, draws.first, draws.stream, scope)]
-        each = (self._answer(request, d, draws.stream, scope) for d in range(draws.first, draws.first + draws.n))
-        return list(await asyncio.gather(*each))
+        with evenly(scope, draws.n) as scopes:
+            return list(await asyncio.gather(*(self._answer(request, draws.first + i, draws.stream, one)
+                                               for i, one in enumerate(scopes))))
 
     def _run(self, draw: int, stream: str, scope: Scope) -> Run:
         own = stream if draw == 0 else f"{stream}/{self.card.fingerprint[:12]}.{draw}"
@@ -140,16 +143,25 @@ class Team:
 
     async def _answer(self, request: Request, draw: int, stream: str, scope: Scope) -> Reply:
         self._admit(request)
-        started, run = clock.get(), self._run(draw, stream, scope)
+        started, run, before = clock.get(), self._run(draw, stream, scope), purse.get()
+        purse.set(self._purse(scope))
         try:
             outcome = await self._decide(request, run)
             if isinstance(outcome, Last):
                 outcome = await self._last(outcome)
         except ModelError as error:
-            raise NoAnswerError(f"{self.name}: {error}") from error
+            raise NoAnswerError(f"{self.name}: {error}", reason=error.reason) from error
+        finally:
+            purse.set(before)
         reply = self._finish(outcome, request, run, draw, started)
         clock.set(started)
         return reply
+
+    def _purse(self, scope: Scope) -> Purse | None:
+        """What one run may spend, over the calls that the method's cost formula allows."""
+        if scope.ledger is None:
+            return None
+        return Purse(scope.ledger, most_calls(self.method, len(self.members)) or 1.0)
 
     def _admit(self, request: Request) -> None:
         if self.method.compares and request.format is None:
@@ -161,9 +173,16 @@ class Team:
         child = await self.child()
         if child is not None:
             return Last(Member(child, 0, run), request)
-        return await self.method.run(request, self._cast(run))
+        members = self._cast(run)
+        try:
+            return await self.method.run(request, members)
+        except (ModelError, NoAnswerError) as error:
+            if purse.get() is None or error.reason != "budget":
+                raise
+            return Last.ranked(members.ranking, request, fallback="the budget pays for one member alone")
 
     async def _last(self, last: Last) -> Reply:
+        _spend_all()
         reply, failure = None, NoAnswerError(f"{self.name}: no member produced any text")
         for place, member in enumerate((last.member, *last.then)):
             try:
@@ -202,7 +221,8 @@ class Team:
         Text that has been streamed is not taken back: a last ask that cannot be read stands, marked unread.
         """
         self._admit(request)
-        started, run = clock.get(), self._run(draw.first, draw.stream, scope)
+        started, run, before = clock.get(), self._run(draw.first, draw.stream, scope), purse.get()
+        purse.set(self._purse(scope))
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         run.watch = lambda reply: events.put_nowait(Event("progress", f"{reply.model}: {reply.asked}"))
         work = asyncio.create_task(timed(self._decide(request, run)))
@@ -232,6 +252,7 @@ class Team:
     async def _stream_last(self, last: Last) -> AsyncIterator[Event]:
         failure: Exception = NoAnswerError(f"{self.name}: no member produced any text")
         last.member.run.watch = None
+        _spend_all()
         for place, member in enumerate((last.member, *last.then)):
             spoken = False
             try:
@@ -255,12 +276,20 @@ class Team:
         yield Event("done", reply=last.otherwise.noting(**last.note, fallback="last ask failed"))
 
     def power(self, kind: type[P]) -> P | None:
-        """`Fits` for any team; a merging team offers its child's powers once it is made."""
-        if kind is Fits:
+        """`Fits` and `Quotes` for any team; a merging team offers its child's powers once it is made."""
+        if kind in (Fits, Quotes):
             return self  # type: ignore[return-value]
         if self._child is not None and kind in (NextTokens, Score, Hidden, Weights):
             return self._child.power(kind)
         return None
+
+    def quote(self, request: Request, scope: Scope) -> Quote | None:
+        """What it would cost to ask everybody once, where prices are known; of a merging team, to ask the merged model."""
+        merges = type(self.method).make is not Method.make
+        models = [self._child or self.members[0]] if merges else [*self.members, *(m for r in self.roles.values() for m in r)]
+        powers = [power for model in models if (power := model.power(Quotes)) is not None]
+        known = [quote for power in powers if (quote := power.quote(request, scope)) is not None]
+        return Quote(sum(q.fixed for q in known), sum(q.each for q in known)) if known else None
 
     async def fit(self, dev: Dev) -> Team:
         """Learn from dev: nested teams first (on a part of their own), then the members' standing, then the method."""
@@ -288,9 +317,18 @@ class Team:
         return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
 
 
-def _filling(rule: str, members: Members) -> Member:
-    """The member that fills a role by its default."""
-    return members[0] if rule == "first" else members.ranking[-1 if rule == "worst" else 0]
+def _spend_all() -> None:
+    """What is left is for the ask that comes now, and for nothing after it."""
+    own = purse.get()
+    if own is not None:
+        own.to_come = 0.0
+
+
+def _filling(rule: str, members: Members) -> tuple[Member, ...]:
+    """The member that fills a role by its default; nobody by `none`."""
+    if rule == "none":
+        return ()
+    return (members[0] if rule == "first" else members.ranking[-1 if rule == "worst" else 0],)
 
 
 def _copies(members: Sequence[Model]) -> list[tuple[int, int]]:

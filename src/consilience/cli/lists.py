@@ -59,7 +59,7 @@ def first_line(cls: type[Method]) -> str:
 def needs(cls: type[Method]) -> str:
     """What a method needs of members and roles, in a few words."""
     parts = [power.__name__ for power in cls.needs]
-    parts += [f"{role.name}: {', '.join(p.__name__ for p in role.needs)}" for role in cls.roles if role.needs]
+    parts += [f"{role.name}: {', '.join(p.__name__ for p in role.needs)}" for role in cls.roles if role.needs and role.default != "none"]
     parts += extras(cls) + (["dev"] if at_defaults(cls, "must_fit") else [])
     return ", ".join(parts)
 

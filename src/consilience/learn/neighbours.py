@@ -1,8 +1,7 @@
-"""What members were worth on the known questions nearest to a new one."""
+"""What members were worth on the known questions nearest to a new one. `merit` is float [questions, members]."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,33 +9,81 @@ if TYPE_CHECKING:
 
 GRID = (1, 3, 5, 9, 15, 25, 50, 100, 200)
 """Neighbourhood sizes that fitting tries, besides all."""
+GUARDS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 1e9)
+"""Standard errors by which neighbours must speak for another member than the best; the last: never."""
+JUDGED = 1000
+"""Known questions that sizes are tried on, at most."""
 
 
-def nearest(similar: np.ndarray, k: int) -> np.ndarray:
-    """Rows of the `k` most similar (all when there are fewer), ties (within 1e-6) to the lower row."""
-    import numpy as np
+def neighbours(similar: np.ndarray, k: int) -> np.ndarray:
+    """Places of the `k` most similar known questions (all when there are fewer), best first: [questions, k].
 
-    return np.argsort(-np.round(similar, 6), kind="stable")[:k]
-
-
-def expected(similar: np.ndarray, merit: np.ndarray, k: int) -> np.ndarray:
-    """Mean merit of each member over the `k` nearest questions: `merit` is [questions, members]."""
-    return merit[nearest(similar, k)].mean(axis=0)
-
-
-def best_size(similar: Sequence[np.ndarray], merit: np.ndarray) -> int:
-    """The `k` whose picks are worth most, each question judged by the others alone; ties to the smaller.
-
-    `similar[i]` are the similarities of question i with all; the first questions may stand for all.
+    `similar` is [questions, known]; ties (within 1e-6) go to the lower place.
     """
     import numpy as np
 
-    sizes = [k for k in GRID if k < len(merit) - 1] + [len(merit)]
-    worth = dict.fromkeys(sizes, 0.0)
-    for i, row in enumerate(similar):
-        order = nearest(np.where(np.arange(len(row)) == i, -2.0, row), len(row) - 1)
-        means = merit[order].cumsum(axis=0) / np.arange(1, len(row))[:, None]
-        for k in sizes:
-            mean = np.round(means[min(k, len(means)) - 1], 9)
-            worth[k] += float(merit[i][mean == mean.max()].mean())
-    return max(sizes, key=lambda k: round(worth[k], 9))
+    similar = np.round(similar, 6)
+    k = min(k, similar.shape[1])
+    if k < similar.shape[1]:
+        least = np.partition(similar, -k, axis=1)[:, -k]
+        near = [_nearest(row, low, k) for row, low in zip(similar, least, strict=True)]
+        return np.array(near).reshape(len(similar), k)
+    return np.argsort(-similar, axis=1, kind="stable")
+
+
+def _nearest(similar: np.ndarray, least: float, k: int) -> np.ndarray:
+    """Places of the `k` highest, of which the last is `least`."""
+    import numpy as np
+
+    above = np.flatnonzero(similar >= least)
+    return above[np.argsort(-similar[above], kind="stable")[:k]]
+
+
+def best_size(x: np.ndarray, merit: np.ndarray) -> int:
+    """The `k` whose picks are worth most, each question judged by the others alone; ties to the smaller."""
+    near, judged = _others(x), merit[:JUDGED]
+    means = {k: merit[near[:, :k]].mean(axis=1) for k in GRID if k <= near.shape[1]}
+    means[len(merit)] = (merit.sum(axis=0) - judged) / max(1, len(merit) - 1)
+    worth = {k: _picked(mean, judged) for k, mean in means.items()}
+    return max(worth, key=lambda k: round(worth[k], 9))
+
+
+def best_guard(x: np.ndarray, merit: np.ndarray, k: int) -> float:
+    """The number of standard errors whose picks are worth most, each question judged by the others; ties to the higher."""
+    near, judged = merit[_others(x, k)], merit[:JUDGED]
+    means, standing = near.mean(axis=1), merit.mean(axis=0)
+    worth = {guard: _picked(guarded(means, near, standing, guard), judged) for guard in GUARDS}
+    return max(GUARDS, key=lambda guard: (round(worth[guard], 9), guard))
+
+
+def guarded(means: np.ndarray, near: np.ndarray, standing: np.ndarray, guard: float) -> np.ndarray:
+    """`means` [questions, members] of the neighbours' merits `near` [questions, k, members], with the best member by
+    `standing` lifted above all others wherever no other beats it by more than `guard` standard errors of the paired
+    difference. A single neighbour never speaks clearly enough."""
+    import numpy as np
+
+    best = int(np.argmax(np.round(standing, 12)))
+    gap = near - near[:, :, best:best + 1]
+    k = near.shape[1]
+    # one win and one loss more than were seen, so that a few neighbours that all agree are not taken for certain
+    error = np.sqrt(((gap**2).sum(axis=1) + 2) / (k + 2)) / np.sqrt(k)
+    clear = (gap.mean(axis=1) > guard * error).any(axis=1) & (k > 1)
+    out = np.array(means, dtype=np.float64)
+    out[~clear, best] = means[~clear].max(axis=1) + 1e-6
+    return out
+
+
+def _others(x: np.ndarray, k: int = GRID[-1]) -> np.ndarray:
+    """The `k` other known questions most similar to each of the first `JUDGED`, best first: [judged, k]."""
+    import numpy as np
+
+    similar = x[:JUDGED] @ x.T
+    similar[np.arange(len(similar)), np.arange(len(similar))] = -2.0
+    return neighbours(similar, min(k, max(1, len(x) - 1)))
+
+
+def _picked(means: np.ndarray, merit: np.ndarray) -> float:
+    """Mean merit of the members with the highest means; ties share."""
+    means = means.round(9)
+    top = means == means.max(axis=1, keepdims=True)
+    return float(((merit * top).sum(axis=1) / top.sum(axis=1)).mean())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from consilience.errors import TeamError
-from consilience.learn.neighbours import best_size, expected, nearest
-from consilience.learn.vectors import TextVectors
+from consilience.learn.embedding import Tfidf
+from consilience.learn.neighbours import best_size, guarded, neighbours
 from consilience.methods.route.knn_router import KnnRouter
 from consilience.saved import read_learned, write_learned
 from consilience.team import Team
@@ -53,16 +53,25 @@ def test_order_of_dev_and_duplicates_change_nothing() -> None:
 
 def test_neighbours_of_the_catalogue() -> None:
     known = np.array([[1, 0]] * 3 + [[0, 1]] * 3)
-    similar = known @ np.array([.9, .1])
-    assert list(expected(similar, known.astype(float), 3)) == [1, 0]
-    assert list(nearest(similar * 2, 6)) == list(nearest(similar, 6)) == [0, 1, 2, 3, 4, 5]
-    assert len(nearest(similar, 99)) == 6
+    similar = np.array([[.9, .1]]) @ known.T
+    assert list(known[neighbours(similar, 3)[0]].mean(axis=0)) == [1, 0]
+    assert list(neighbours(similar * 2, 6)[0]) == list(neighbours(similar, 6)[0]) == [0, 1, 2, 3, 4, 5]
+    assert neighbours(similar, 99).shape == (1, 6)
 
 
 def test_the_size_is_chosen_by_the_other_questions() -> None:
     merit = np.array([[1, 0]] * 6 + [[0, 1]] * 6, dtype=float)
-    vectors = TextVectors.of([e.question for e in DEV])
-    assert best_size([vectors.similar(e.question, 12) for e in DEV], merit) < 12
+    texts = [e.question for e in DEV]
+    assert best_size(Tfidf.of(texts).encode(texts), merit) < 12
+
+
+def test_the_guard_needs_clear_neighbours() -> None:
+    near = np.array([[[0., 1.]] * 8, [[0., 1.]] * 4 + [[1., 0.]] * 4])
+    means, standing = near.mean(axis=1), np.array([.6, .5])
+    picks = guarded(means, near, standing, 2.0).argmax(axis=1)
+    assert list(picks) == [1, 0], "eight of eight speak clearly, four of eight do not"
+    assert list(guarded(means, near, standing, 1e9).argmax(axis=1)) == [0, 0]
+    assert guarded(near[:1, 0], near[:1, :1], standing, 0.0).argmax() == 0, "a single neighbour does not"
 
 
 def test_ties_go_to_the_better_on_dev() -> None:
@@ -80,7 +89,7 @@ def test_what_is_learned_survives_a_save(tmp_path) -> None:  # type: ignore[no-u
 
 def test_failures() -> None:
     method = Team(KnnRouter(), [FRUITIST, METALLIST]).fit_sync(DEV).method
-    assert route(Team(method, [down("x"), METALLIST]), "apple tart").note["fallback"] is True
+    assert route(Team(method, [down("fruit"), METALLIST]), "apple tart").note["fallback"] is True
     with pytest.raises(TeamError, match="fitted"):
         route(Team(KnnRouter(), [FRUITIST]), "apple")
     with pytest.raises(TeamError, match="fit it again"):

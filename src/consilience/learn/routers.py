@@ -1,0 +1,189 @@
+"""What routers share: each only says what every member is expected to score; whom to ask for that, and for its price, is
+decided here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
+from consilience.gather import Member, Members, absence, place_of
+from consilience.learn.embedding import Encoder, check_name, encode, fitted, restored, unit
+from consilience.learn.goals import Aimed, Trials, costs_known
+from consilience.learn.table import Table
+from consilience.method import Cast, Count, Dev, Last, Learned, Level, Role
+from consilience.model import Embed, Model
+from consilience.types import Request
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SETTINGS = 200
+"""Prices of money that calibration tries."""
+
+_SPACE = "space."
+"""Prefix of the embedding's arrays."""
+
+
+@dataclass(frozen=True)
+class Router(Aimed):
+    """A method that chooses who answers before anybody does.
+
+    A subclass learns from a `Table` and predicts `worth`. Fitting predicts every dev question from the others (folds), so
+    that the price of money, and what is expected, come from questions that the estimates have not seen. At run time the
+    member with the highest worth less the price of its mean dev cost answers; when it fails, the next.
+    """
+
+    level: ClassVar = Level.ROUTE
+    cost: ClassVar = "1"
+    reads: ClassVar = False
+    must_fit: ClassVar = True
+    roles: ClassVar = (Role("embedder", (Embed,), "none", "gives the questions' vectors instead of `embedding`"),)
+
+    embedding: str = field(default="tfidf", kw_only=True)
+    """Vectors of questions: `tfidf` (needs nothing), `model2vec:NAME`, `sentence-transformers:NAME`."""
+    folds: Count = field(default=5, kw_only=True)
+    """Parts of dev, each predicted from the others, for calibration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name(self.embedding)
+
+    @abstractmethod
+    def learn(self, table: Table) -> Learned:
+        """What `worth` needs, from dev questions and what the members did on them."""
+
+    @abstractmethod
+    def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Expected score of each member for questions with vectors `x` [questions, width]: [questions, members]."""
+
+    async def embed(self, texts: Sequence[str], embedder: Model | None) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Vectors of dev questions, and the arrays of the encoder that was fitted for them."""
+        if embedder is not None:
+            return unit((await embedder.power(Embed).embed(texts)).value), {}  # type: ignore[union-attr]
+        encoder = self._known_encoder() or fitted(self.embedding, texts)
+        return await encode(encoder, texts), encoder.arrays()
+
+    def _known_encoder(self) -> Encoder | None:
+        """The encoder of an earlier fit: a team that is fitted again, as for a new member, keeps its space."""
+        if self.learned is None or self.learned.values["embedding"] != self.embedding:
+            return None
+        return _encoder(self.embedding, self.learned)
+
+    async def fit(self, dev: Dev, cast: Cast) -> Self:
+        table = await Table.of(dev, cast.members)
+        costs_known(self, table.costs, table.names)
+        try:
+            x, space = await self.embed(table.texts, next(iter(cast.roles["embedder"]), None))
+        except (ModelError, NoAnswerError) as error:
+            raise ConfigError(f"{self.name}: the embedder failed on the dev questions, so nothing was learned: {error}") from error
+        table = replace(table, x=x)
+        expected = self._unseen(table)
+        levels = prices(expected, table.costs)
+        settled = self.settle(_trials(expected, table, levels, self._slow(table)))
+        own = self.learn(table)
+        values = {"own": dict(own.values), "embedding": self.embedding, "members": list(table.names),
+                  "price": levels[settled.setting], "expected": dict(settled.expected)}
+        arrays = {**{_SPACE + k: v for k, v in space.items()}, **own.arrays, "cost": _mean_cost(table),
+                  "slow": self._slow(table), "standing": table.standing}
+        return self.with_learned(values, **arrays)
+
+    def _unseen(self, table: Table) -> np.ndarray:
+        """Worth of the members on every dev question, predicted from questions of other folds."""
+        import numpy as np
+
+        out = np.zeros_like(table.scores)
+        for here, there in table.folds(self.folds):
+            part = table.among(there)
+            out[there] = self.worth(self.learn(table.among(here)), part.x, part.texts)
+        return out
+
+    def _slow(self, table: Table) -> np.ndarray:
+        """Which members took longer than `max_latency` in more than 5 of 100 dev questions; if all did, none is."""
+        import numpy as np
+
+        late = np.quantile(table.seconds, 0.95, axis=0)
+        slow = late > (np.inf if self.max_latency is None else self.max_latency)
+        return slow if not slow.all() else late > late.min()
+
+    def check(self, cast: Cast) -> None:
+        if self.learned is None:
+            return
+        known, given = self.learned.values["members"], [m.card.name for m in cast.members]
+        if known != given:
+            raise TeamError(f"{self.name} was fitted for the members {', '.join(known)} (in this order), got "
+                            f"{', '.join(given)}: fit it again")
+
+    async def run(self, request: Request, members: Members) -> Last:
+        if len(members) == 1:
+            return Last(members[0], request)
+        found = self.found()
+        try:
+            x = await self._vector(request.question, members)
+            worth = self.worth(_own(found), x, [request.question])[0] if x.any() else found.arrays["standing"]
+        except (ModelError, NoAnswerError) as error:
+            embedder = members.roles["embedder"][0]
+            embedder.run.absent.append(absence(embedder, error))
+            worth = found.arrays["standing"]
+        gain = worth - found.values["price"] * found.arrays["cost"]
+        value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
+        ranking = sorted(members, key=lambda m: (value[m.index], place_of(m)))
+        return self.answer(request, ranking, [round(float(w), 6) for w in worth])
+
+    def answer(self, request: Request, ranking: list[Member], worth: Sequence[float]) -> Last:
+        """The ask that the ranking comes to; `worth` by team order."""
+        return Last.ranked(ranking, request, route=ranking[0].name, expected=worth[ranking[0].index])
+
+    async def _vector(self, text: str, members: Members) -> np.ndarray:
+        if members.roles["embedder"]:
+            return unit(await members.role("embedder").embed([text]))
+        return _encoder(self.embedding, self.found()).encode([text])
+
+
+def prices(expected: np.ndarray, costs: np.ndarray) -> list[float]:
+    """Prices of money (score per dollar and question) worth trying: 0, and where choices of dev questions switch from a
+    dearer member to a cheaper one. `expected` and `costs` are [questions, members]; no known costs give 0 alone."""
+    import numpy as np
+
+    cost = costs.mean(axis=0)
+    gap = cost[:, None] - cost[None, :]
+    dear, cheap = np.nonzero(gap > 1e-15)
+    if not len(dear):
+        return [0.0]
+    switch = ((expected[:, dear] - expected[:, cheap]) / gap[dear, cheap]).ravel()
+    switch = switch[switch > 0]
+    if not len(switch):
+        return [0.0]
+    levels = np.quantile(switch, np.linspace(0, 1, SETTINGS - 2))
+    return [0.0, *(float(v) for v in np.unique(levels) * (1 + 1e-9)), float(switch.max()) * 2 + 1.0]
+
+
+def _trials(worth: np.ndarray, table: Table, levels: Sequence[float], slow: np.ndarray) -> Trials:
+    """What each price of money would have done: ties go to the better member on dev, then to the cheaper."""
+    import numpy as np
+
+    rows, cost = np.arange(len(table)), _mean_cost(table)
+    order = np.lexsort((cost, -table.standing))
+    gains = (np.where(slow, -np.inf, np.round(worth - price * cost, 9)) for price in levels)
+    picks = [order[np.argmax(gain[:, order], axis=1)] for gain in gains]
+    return Trials(*(np.stack([column[rows, pick] for pick in picks]) for column in (table.scores, table.costs, table.seconds)),
+                  table.scores[:, table.best])
+
+
+def _mean_cost(table: Table) -> np.ndarray:
+    """Mean dev cost of each member in dollars; 0 for all where one is unknown, so that money plays no part."""
+    import numpy as np
+
+    cost = table.costs.mean(axis=0)
+    return np.zeros_like(cost) if np.isnan(cost).any() else cost
+
+
+def _own(found: Learned) -> Learned:
+    """What the subclass learned: its values, and all arrays (the names of the base's are taken)."""
+    return Learned(found.values["own"], found.arrays)
+
+
+def _encoder(embedding: str, found: Learned) -> Encoder:
+    return restored(embedding, {k.removeprefix(_SPACE): v for k, v in found.arrays.items() if k.startswith(_SPACE)})
