@@ -11,6 +11,8 @@ GRID = (1, 3, 5, 9, 15, 25, 50, 100, 200)
 """Neighbourhood sizes that fitting tries, besides all."""
 GUARDS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 1e9)
 """Standard errors by which neighbours must speak for another member than the best; the last: never."""
+PRICED = (0.0, 0.03, 0.1, 0.2, 0.4, 0.8)
+"""Scores that the dearest member's mean cost stands for when sizes are judged under a target about money."""
 JUDGED = 1000
 """Known questions that sizes are tried on, at most."""
 
@@ -39,12 +41,16 @@ def _nearest(similar: np.ndarray, least: float, k: int) -> np.ndarray:
     return above[np.argsort(-similar[above], kind="stable")[:k]]
 
 
-def best_size(x: np.ndarray, merit: np.ndarray) -> int:
-    """The `k` whose picks are worth most, each question judged by the others alone; ties to the smaller."""
+def best_size(x: np.ndarray, merit: np.ndarray, cost: np.ndarray | None = None) -> int:
+    """The `k` whose picks are worth most, each question judged by the others alone; ties to the smaller.
+
+    With the members' mean `cost` [members], picks are judged at several prices of it, for a target about money.
+    """
     near, judged = _others(x), merit[:JUDGED]
     means = {k: merit[near[:, :k]].mean(axis=1) for k in GRID if k <= near.shape[1]}
     means[len(merit)] = (merit.sum(axis=0) - judged) / max(1, len(merit) - 1)
-    worth = {k: _picked(mean, judged) for k, mean in means.items()}
+    bills = [0.0 * merit[0]] if cost is None else [cost * share / max(float(cost.max()), 1e-12) for share in PRICED]
+    worth = {k: sum(_picked(mean - bill, judged - bill) for bill in bills) for k, mean in means.items()}
     return max(worth, key=lambda k: round(worth[k], 9))
 
 

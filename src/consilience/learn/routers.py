@@ -15,13 +15,17 @@ from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table
 from consilience.method import Cast, Count, Dev, Last, Learned, Level, Role
 from consilience.model import Embed, Model
-from consilience.types import Request
+from consilience.types import Request, digest
 
 if TYPE_CHECKING:
     import numpy as np
 
 SETTINGS = 200
 """Prices of money that calibration tries."""
+
+STEP = 0.02
+"""Settings whose mean costs lie further apart than this share of the whole range are mixed: each question takes one of
+the two prices by lot, so that a budget between them can be used."""
 
 _SPACE = "space."
 """Prefix of the embedding's arrays."""
@@ -33,7 +37,8 @@ class Router(Aimed):
 
     A subclass learns from a `Table` and predicts `worth`. Fitting predicts every dev question from the others (folds), so
     that the price of money, and what is expected, come from questions that the estimates have not seen. At run time the
-    member with the highest worth less the price of its mean dev cost answers; when it fails, the next.
+    member with the highest worth less the price of its mean dev cost answers; when it fails, the next. Where a budget lies
+    between two prices, each question takes one of them by lot.
     """
 
     level: ClassVar = Level.ROUTE
@@ -80,12 +85,11 @@ class Router(Aimed):
         except (ModelError, NoAnswerError) as error:
             raise ConfigError(f"{self.name}: the embedder failed on the dev questions, so nothing was learned: {error}") from error
         table = replace(table, x=x)
-        expected = self._unseen(table)
-        levels = prices(expected, table.costs)
-        settled = self.settle(_trials(expected, table, levels, self._slow(table)))
+        ways, trials = _tried(self._unseen(table), table, self._slow(table))
+        settled = self.settle(trials)
         own = self.learn(table)
         values = {"own": dict(own.values), "embedding": self.embedding, "members": list(table.names),
-                  "price": levels[settled.setting], "expected": dict(settled.expected)}
+                  "prices": ways[settled.setting], "expected": dict(settled.expected)}
         arrays = {**{_SPACE + k: v for k, v in space.items()}, **own.arrays, "cost": _mean_cost(table),
                   "slow": self._slow(table), "standing": table.standing}
         return self.with_learned(values, **arrays)
@@ -127,7 +131,7 @@ class Router(Aimed):
             embedder = members.roles["embedder"][0]
             embedder.run.absent.append(absence(embedder, error))
             worth = found.arrays["standing"]
-        gain = worth - found.values["price"] * found.arrays["cost"]
+        gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
         value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
         ranking = sorted(members, key=lambda m: (value[m.index], place_of(m)))
         return self.answer(request, ranking, [round(float(w), 6) for w in worth])
@@ -160,16 +164,52 @@ def prices(expected: np.ndarray, costs: np.ndarray) -> list[float]:
     return [0.0, *(float(v) for v in np.unique(levels) * (1 + 1e-9)), float(switch.max()) * 2 + 1.0]
 
 
-def _trials(worth: np.ndarray, table: Table, levels: Sequence[float], slow: np.ndarray) -> Trials:
-    """What each price of money would have done: ties go to the better member on dev, then to the cheaper."""
+Way = tuple[float, float, float]
+"""Two prices of money, and the share of questions that take the second."""
+
+
+def price_for(text: str, way: Sequence[float]) -> float:
+    """The price of money that a question takes: its lot hangs on its text alone."""
+    low, high, share = way
+    return high if share and lot(text) < share else low
+
+
+def lot(text: str) -> float:
+    """A number from 0 to 1, uniform over texts."""
+    return int(digest(["lot", text])[:12], 16) / 16**12
+
+
+def _tried(worth: np.ndarray, table: Table, slow: np.ndarray) -> tuple[list[Way], Trials]:
+    """The settings, and what each would have done: ties go to the better member on dev, then to the cheaper."""
     import numpy as np
 
-    rows, cost = np.arange(len(table)), _mean_cost(table)
+    cost, levels = _mean_cost(table), prices(worth, table.costs)
     order = np.lexsort((cost, -table.standing))
     gains = (np.where(slow, -np.inf, np.round(worth - price * cost, 9)) for price in levels)
     picks = [order[np.argmax(gain[:, order], axis=1)] for gain in gains]
-    return Trials(*(np.stack([column[rows, pick] for pick in picks]) for column in (table.scores, table.costs, table.seconds)),
-                  table.scores[:, table.best])
+    ways, picks = _mixed(levels, picks, cost, np.array([lot(text) for text in table.texts]))
+    rows = np.arange(len(table))
+    columns = (np.stack([column[rows, pick] for pick in picks]) for column in (table.scores, table.costs, table.seconds))
+    return ways, Trials(*columns, table.scores[:, table.best])
+
+
+def _mixed(levels: Sequence[float], picks: Sequence[np.ndarray], cost: np.ndarray, lots: np.ndarray) -> tuple[list[Way], list[np.ndarray]]:
+    """Each setting that differs from the one before, and mixtures where two neighbours lie far apart in cost."""
+    import numpy as np
+
+    ways, out = [(levels[0], levels[0], 0.0)], [picks[0]]
+    step = STEP * float(np.ptp(cost)) or np.inf
+    for price, here in zip(levels[1:], picks[1:], strict=True):
+        if (here == out[-1]).all():
+            continue
+        there, low = out[-1], ways[-1][0]
+        parts = int(min(1 / STEP, abs(cost[here].mean() - cost[there].mean()) / step))
+        for share in (part / (parts + 1) for part in range(1, parts + 1)):
+            ways.append((low, price, share))
+            out.append(np.where(lots < share, here, there))
+        ways.append((price, price, 0.0))
+        out.append(here)
+    return ways, out
 
 
 def _mean_cost(table: Table) -> np.ndarray:

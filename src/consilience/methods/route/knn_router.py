@@ -36,7 +36,7 @@ class KnnRouter(Router):
     """Whether to ask the best member on dev unless the neighbours clearly speak for another."""
 
     def learn(self, table: Table) -> Learned:
-        k = self.k or best_size(table.x, table.scores)
+        k = self.k or best_size(table.x, table.scores, table.costs.mean(axis=0) if self.needs_costs else None)
         guard = best_guard(table.x, table.scores, k) if self.guarded else 0.0
         return Learned({"k": k, "guard": guard}, {"known": table.x, "merit": table.scores})
 
