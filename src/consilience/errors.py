@@ -63,7 +63,11 @@ class BudgetError(ModelError):
 
 
 class NoAnswerError(ConsilienceError):
-    """No member produced any text for this question."""
+    """No member produced any text for this question. `reason` is `budget` where money was lacking."""
+
+    def __init__(self, message: str, *, reason: str = "no-answer") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

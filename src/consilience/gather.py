@@ -417,7 +417,7 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     return reply
 
 
-def _pay_together(members: Sequence[Member], requests: Sequence[Request]) -> tuple[Sequence[Request], Callable[[float | None], None]]:
+def _pay_together(members: Sequence[Member], requests: list[Request]) -> tuple[list[Request], Callable[[float | None], None]]:
     """The requests, cut to what all members can be paid for, and what books their cost (None: as it was quoted)."""
     own, quotes = purse.get(), [m.quote(r) for m, r in zip(members, requests, strict=True)]
     known = [quote for quote in quotes if quote is not None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from consilience.types import Draws, Event, Reply, Request, Scope, Token, Usage, Wording
+from consilience.types import Draws, Event, Quote, Reply, Request, Scope, Token, Usage, Wording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,6 +161,14 @@ class Hidden(Protocol):
 
     async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
         """Float32 array [layers + 1, tokens, width]."""
+        ...
+
+
+class Quotes(Protocol):
+    """Says before a call what it may cost."""
+
+    def quote(self, request: Request, scope: Scope) -> Quote | None:
+        """What one draw may cost; None where the price is unknown."""
         ...
 
 

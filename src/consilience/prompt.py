@@ -6,6 +6,7 @@ model that finally answers renders it in the wording of its card, or in the defa
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,23 @@ def render(request: Request, card: Card | None = None) -> Request:
     kind = _form(request.form)
     wording = card.forms[kind.name] if card is not None and kind.name in card.forms else kind.wording
     text = write(wording, {"question": request.question, "instruction": _instruction(request), **dict(request.fields)})
+    return _saying(request, text)
+
+
+def worded(request: Request, wording: Wording, format: AnswerFormat | None = None,
+           **fields: str | Sequence[str]) -> Request:
+    """The question of `request` in a wording of a method's own, where no named form says it; sampling and seed stay.
+
+    `format` is what a reply is read by (`{instruction}` in the wording is its sentence); None reads nothing.
+    """
+    if request.fields:
+        request = render(request)
+    own = request.having(format=format, prefix="")
+    return _saying(own, write(wording, {"question": request.question, "instruction": _instruction(own), **fields}))
+
+
+def _saying(request: Request, text: str) -> Request:
+    """The request with `text` as its last user message, to be sent as it is."""
     messages, done = [], False
     for message in reversed(request.messages):
         if message.role == "user" and not done:
@@ -158,6 +176,12 @@ def letter(index: int) -> str:
 def clip(text: str, limit: int = PEER_CHARACTERS) -> str:
     """The tail of a text that is too long, with a mark; the answer sits at the end."""
     return text if len(text) <= limit else "[...] " + text[-limit:]
+
+
+def prompt_tokens(request: Request) -> int:
+    """A cautious estimate of the prompt's tokens, without a tokenizer: three UTF-8 bytes each, and eight a message."""
+    texts = [message.content for message in request.messages] + [request.prefix]
+    return sum(math.ceil(len(text.encode(errors="replace")) / 3) for text in texts) + 8 * len(request.messages)
 
 
 def wording_digest(card: Card | None = None) -> str:

@@ -179,7 +179,7 @@ class Team:
         except (ModelError, NoAnswerError) as error:
             if purse.get() is None or error.reason != "budget":
                 raise
-            return Last.ranked(members.ranking, request, fallback="the budget pays for one member alone")
+            return Last.ranked(members.ranking, request, budget="pays for one member alone")
 
     async def _last(self, last: Last) -> Reply:
         _spend_all()
@@ -220,9 +220,17 @@ class Team:
 
         Text that has been streamed is not taken back: a last ask that cannot be read stands, marked unread.
         """
-        self._admit(request)
-        started, run, before = clock.get(), self._run(draw.first, draw.stream, scope), purse.get()
+        before = purse.get()
         purse.set(self._purse(scope))
+        try:
+            async for event in self._streamed(request, draw, scope):
+                yield event
+        finally:
+            purse.set(before)
+
+    async def _streamed(self, request: Request, draw: Draws, scope: Scope) -> AsyncIterator[Event]:
+        self._admit(request)
+        started, run = clock.get(), self._run(draw.first, draw.stream, scope)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         run.watch = lambda reply: events.put_nowait(Event("progress", f"{reply.model}: {reply.asked}"))
         work = asyncio.create_task(timed(self._decide(request, run)))
@@ -237,7 +245,7 @@ class Team:
             outcome, now = work.result()
             clock.set(now)
         except ModelError as error:
-            raise NoAnswerError(f"{self.name}: {error}") from error
+            raise NoAnswerError(f"{self.name}: {error}", reason=error.reason) from error
         if isinstance(outcome, Last):
             async for event in self._stream_last(outcome):
                 if event.kind == "done" and event.reply is not None:

@@ -209,7 +209,8 @@ class Reply:
 
     `stop` is `stop`, `length` or `error`. `cost` is in US dollars, None when a price is unknown (never 0 for unknown).
     `seconds` is the recorded time of the first generation; for a team, of its critical path. `score` is set only on
-    recorded replies that carry one. `note` holds what a method decided (votes, route, confidence).
+    recorded replies that carry one. `note` holds what a method decided (votes, route, confidence); that
+    of a model says where it can whether a stop string ended the text (`stopped`) or the model itself.
     """
 
     text: str | None
@@ -266,6 +267,14 @@ class Ledger(Protocol):
         """Set `amount` dollars aside, or raise BudgetError."""
         ...
 
+    def split(self, amount: float) -> Ledger:
+        """A child ledger of `amount` dollars, or BudgetError."""
+        ...
+
+    def close(self) -> None:
+        """Return what a child leaves to where it came from."""
+        ...
+
     @property
     def left(self) -> float:
         """Dollars that may still be reserved."""
@@ -278,6 +287,18 @@ class Reservation(Protocol):
     def settle(self, spent: float) -> None:
         """Book what was spent and return the rest."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a draw may cost, in US dollars: `fixed` for the prompt, `each` for every token of the answer."""
+
+    fixed: float
+    each: float
+
+    def of(self, request: Request, n: int) -> float:
+        """Dollars for `n` draws of full length; a greedy request has one."""
+        return (1 if request.sampling.greedy else n) * (self.fixed + self.each * request.sampling.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,8 @@ from typing import ClassVar
 import pytest
 
 from consilience.bench import Entry, Estimate, make_plan, price, run
-from consilience.bench import formula
-from consilience.errors import ConfigError
 from consilience.gather import Members, ask_all
 from consilience.method import Level, Method
-from consilience.methods.text.majority_vote import MajorityVote
-from consilience.registry import methods
 from consilience.types import Reply, Request
 from tests.bench.scenes import experiment, pool, quiz
 
@@ -63,23 +59,3 @@ def test_lengths_that_the_store_knows_are_used(tmp_path: Path) -> None:
     taken = [r for r in rows if r["method"] == "majority-vote"]
     assert found.tokens.high == pytest.approx(sum(r["prompt_tokens"] + r["completion_tokens"] for r in taken), rel=0.02)
     assert found.cost is not None and found.cost.high == pytest.approx(sum(r["cost"] for r in taken), rel=0.02)
-
-
-def test_formulas_are_arithmetic_over_members_and_options() -> None:
-    assert formula.calls(MajorityVote(draws=3), 4) == 12
-
-    class Odd(MajorityVote):
-        cost: ClassVar = "(N - 1)*(1 + (weights == 'equal')) + min(draws, 2) - (N > 9)"
-
-    assert formula.calls(Odd(draws=5), 3) == 6.0
-
-    class Bad(MajorityVote):
-        cost: ClassVar = "__import__('os')"
-
-    with pytest.raises(ConfigError, match="cannot be computed"):
-        formula.calls(Bad(), 3)
-
-
-def test_every_registered_method_states_a_formula_that_can_be_computed() -> None:
-    for name, cls in methods().items():
-        assert formula.calls(cls(), 3), name

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from consilience.bench.formula import calls
+from consilience.formula import most_calls
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.method import Level, Method
 from consilience.model import Model, Price, Verify
@@ -113,7 +113,7 @@ def test_the_bill_is_the_sum_of_the_parts_and_keeps_to_the_formula(name: str, ch
     assert reply.text is not None
     assert reply.usage.calls == sum(leaf.usage.calls for leaf in leaves(reply))
     assert reply.cost == total_cost(reply.parts)
-    most = calls(team.method, len(team.members))
+    most = most_calls(team.method, len(team.members))
     assert most is not None and reply.usage.calls <= most
     if not any(Verify in role.needs for role in team.method.roles):
         assert reply.usage.calls == most, "members that never agree and are never sure cost what the formula says"

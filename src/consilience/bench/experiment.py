@@ -11,8 +11,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -65,7 +63,8 @@ class Experiment:
 
     `methods=None` stands for all that the pool can play. `sampling` holds only what differs from the task's own.
     `limit` and `dev` are numbers of questions per task. `window` is how many questions are worked on at once (None:
-    all of them when models run in this process, else 64). `folder` is what relative paths are relative to.
+    all of them when models run in this process, else 64). `budget` is the most that a contestant may spend on one test
+    question, in US dollars (None: all that it takes). `folder` is what relative paths are relative to.
     """
 
     name: str
@@ -80,6 +79,7 @@ class Experiment:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     form: str | None = None
     window: int | None = None
+    budget: float | None = None
     folder: Path = Path()
 
     def resolved(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Experiment:
             "methods": "all" if self.methods is None else [_entry_out(e) for e in self.methods],
             "roles": {k: [_seat_out(s) for s in v] for k, v in self.roles.items()}, "controls": self.controls,
             "limit": self.limit, "dev": self.dev, "seed": self.seed, "sampling": dict(self.sampling),
-            "form": self.form, "window": self.window,
+            "form": self.form, "window": self.window, "budget": self.budget,
         }
 
 
@@ -256,6 +256,12 @@ def _whole(key: str, value: Any, folder: Path) -> int:
     return value
 
 
+def _dollars(key: str, value: Any, folder: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigError(f"{key}: expected US dollars for one question, above 0, got {value!r}")
+    return float(value)
+
+
 def _flag(key: str, value: Any, folder: Path) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{key}: expected true or false, got {value!r}")
@@ -292,7 +298,8 @@ def _sampling(key: str, value: Any, folder: Path) -> dict[str, Any]:
 
 
 _CHECKS = {"name": _text, "pool": _seats, "tasks": _tasks, "methods": _methods, "roles": _roles, "controls": _flag,
-           "limit": _whole, "dev": _whole, "seed": _whole, "sampling": _sampling, "form": _form, "window": _whole}
+           "limit": _whole, "dev": _whole, "seed": _whole, "sampling": _sampling, "form": _form, "window": _whole,
+           "budget": _dollars}
 
 
 def _seat_out(seat: Seat) -> Any:

@@ -11,6 +11,7 @@ from consilience.method import Level, Method
 from consilience.model import Model
 from consilience.models.resolve import Resolver
 from consilience.models.wrappers.base import Wrapper
+from consilience.models.wrappers.budgeted import Budgeted
 from consilience.models.wrappers.metered import Meter, Metered
 from consilience.models.wrappers.stored import Stored
 from consilience.registry import method as registered
@@ -85,15 +86,22 @@ def _saved(entry: Entry) -> Team:
     return Team(team.method, team.members, name=entry.name, standing=team.standing, **team.roles)
 
 
-def wear(model: Model, store: Store, meter: Meter) -> Model:
-    """A model whose draws are kept, and whose spending now is counted. In a team, the members wear it.
+def wear(model: Model, store: Store | None, meter: Meter) -> Model:
+    """A model whose draws are kept (where there is a store), whose spending now is counted, and which pays from the
+    ledger of a call. In a team, the members wear it.
 
     Teams that decode wear it too: their replies are draws. Recorded members are kept already, and cost nothing now.
     """
-    if not isinstance(model, Team):
-        return model if model.card.recorded else Stored(Metered(model, meter), store)
-    team = over(model, lambda m: wear(m, store, meter))
-    return Stored(Decoding(team, meter), store) if model.method.level in DECODING else team
+    if isinstance(model, Team):
+        team = over(model, lambda m: wear(m, store, meter))
+        if model.method.level not in DECODING:
+            return team
+        counted: Model = Decoding(team, meter)
+    elif model.card.recorded:
+        return Budgeted(model)
+    else:
+        counted = Metered(model, meter)
+    return Budgeted(counted if store is None else Stored(counted, store))
 
 
 class Decoding(Wrapper):

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from consilience.bench import formula
 from consilience.bench.fits import needs_fit
-from consilience.bench.lineup import over
+from consilience.bench.lineup import over, wear
 from consilience.bench.plan import Plan, PlannedRun
 from consilience.bench.rehearsal import Call, Rehearsal, Rehearsing
 from consilience.bench.split import DevSplit
-from consilience.errors import ConsilienceError, NoAnswerError
+from consilience.errors import ConsilienceError, ModelError, NoAnswerError
+from consilience.formula import most_calls
 from consilience.method import Level, Method
 from consilience.model import Model
+from consilience.models.wrappers import Budget, Meter
 from consilience.store import Store
 from consilience.team import Team
 from consilience.types import Example, Scope
@@ -101,14 +102,14 @@ async def _rehearse(plan: Plan, rehearsal: Rehearsal) -> list[_Bill]:
         sample = task.test[::max(1, len(task.test) // SAMPLE)][:SAMPLE]
         scale = len(task.test) / len(sample)
         for planned in (r for r in plan.runs if r.task is task):
-            bills.append(await _rehearsed(planned, sample, scale, stand_in, rehearsal))
+            bills.append(await _rehearsed(planned, sample, scale, stand_in, rehearsal, plan.experiment.budget))
         shared.append(_bill(rehearsal.drafts.values(), scale))
     drafts = await _dev_drafts(plan, stand_in, rehearsal)
     return [*bills, drafts, _add([*shared, drafts])]
 
 
 async def _rehearsed(planned: PlannedRun, sample: Sequence[Example], scale: float, stand_in: Callable[[Model], Model],
-                     rehearsal: Rehearsal) -> _Bill:
+                     rehearsal: Rehearsal, budget: float | None) -> _Bill:
     model, before = planned.contestant.model, len(rehearsal.calls)
     if model is None:
         return _Bill(0, 0, 0.0, 0, len(sample))
@@ -119,10 +120,12 @@ async def _rehearsed(planned: PlannedRun, sample: Sequence[Example], scale: floa
         before = len(rehearsal.calls)
     if team is None:
         return _by_formula(model, sample, scale, stand_in, rehearsal, note)
+    worn = wear(team, None, Meter())
     for example in sample:
+        ledger = Budget(budget) if budget is not None else None
         try:
-            await team.generate(example.request, scope=Scope(example=example.id))
-        except NoAnswerError:
+            await worn.generate(example.request, scope=Scope(ledger, example=example.id))
+        except (NoAnswerError, ModelError):
             continue
     return _bill(rehearsal.calls[before:], scale, len(sample), note)
 
@@ -154,7 +157,7 @@ def _by_formula(model: Model, sample: Sequence[Example], scale: float, stand_in:
     """As many drafts as the formula allows calls, of the members in turn."""
     assert isinstance(model, Team)
     each, before = [m for m in map(stand_in, model.members) if isinstance(m, Rehearsing)], len(rehearsal.calls)
-    number = round(formula.calls(model.method, len(model.members)) or len(model.members))
+    number = round(most_calls(model.method, len(model.members)) or len(model.members))
     for example in sample:
         for place in range(number if each else 0):
             each[place % len(each)].draft(example.request)
@@ -195,7 +198,7 @@ def _estimate(name: str, task: str, questions: int, bills: Sequence[_Bill], mode
     told = _sum_up(name, task, bills)
     limit, text = None, ""
     if isinstance(model, Team):
-        per_question = formula.calls(model.method, len(model.members))
+        per_question = most_calls(model.method, len(model.members))
         limit, text = None if per_question is None else per_question * questions, model.method.cost
     note = "; ".join(dict.fromkeys(b.note for b in bills if b.note))
     nested = isinstance(model, Team) and any(isinstance(m, Team) for m in model.members)

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from consilience.model import Card, Combiner, Measured, Model, NextTokens, stream_whole
+from consilience.model import Card, Combiner, Measured, Model, NextTokens, Quotes, stream_whole
 from consilience.prompt import letter, render
 from consilience.store import Store, draw_key
-from consilience.types import AnswerFormat, Draws, Event, Reply, Request, Scope, Token, Usage
+from consilience.types import AnswerFormat, Draws, Event, Quote, Reply, Request, Scope, Token, Usage
 
 P = TypeVar("P")
 
@@ -100,6 +100,11 @@ class Rehearsing:
         tokens = (Token("", self._logprob()),)
         return Reply(self._text(request.format, draw), usage=call.usage, cost=call.cost, seconds=call.seconds,
                      model=self.card.name, draw=draw, tokens=tokens)
+
+    def quote(self, request: Request, scope: Scope) -> Quote | None:
+        """What the model itself says."""
+        power = self.inner.power(Quotes)
+        return power.quote(request, scope) if power is not None else None
 
     def draft(self, request: Request) -> None:
         """Count one call of draft length that nothing else shares."""

@@ -24,6 +24,7 @@ from consilience.bench.split import DevSplit, Known, as_read
 from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
 from consilience.gather import clock
 from consilience.model import Model
+from consilience.models.wrappers.budgeted import Budget
 from consilience.models.wrappers.metered import Meter
 from consilience.store import Store
 from consilience.tasks.score import score
@@ -167,7 +168,9 @@ class _Bench:
         if isinstance(model, Team):
             model, code = await self._fit(model, planned), code_digest(model)
         worn = wear(model, self.store, self.spending)
-        identity = digest([VERSION, task.name, contestant.name, model.card.fingerprint, code])
+        about = [VERSION, task.name, contestant.name, model.card.fingerprint, code]
+        budget = self.plan.experiment.budget
+        identity = digest(about if budget is None else [*about, budget])
         extras = self._extras(model)
         if task.name not in self.contents:
             self.contents[task.name] = {e.id: content_digest(e) for e in task.test}
@@ -205,7 +208,7 @@ class _Bench:
         name = (who.name, who.kind, who.level)
         clock.set(0.0)
         try:
-            [reply] = await model.generate(example.request, Draws(), Scope(example=example.id, extras=extras))
+            [reply] = await model.generate(example.request, Draws(), self._scope(example, extras))
         except (ConsilienceError, ExceptionGroup) as error:
             fault = first(error)
             if not isinstance(fault, (NoAnswerError, ModelError)):
@@ -213,6 +216,11 @@ class _Bench:
             return failed_row(name, task, example, fault, key), None
         reply = as_read(reply, example)
         return make_row(name, task, example, reply, await score(example, reply), key), reply
+
+    def _scope(self, example: Example, extras: frozenset[str]) -> Scope:
+        """What goes with a test question: everybody may spend the budget on it."""
+        budget = self.plan.experiment.budget
+        return Scope(Budget(budget) if budget is not None else None, example=example.id, extras=extras)
 
     async def _fit(self, team: Team, planned: PlannedRun) -> Team:
         """The team as dev made it; what was found before, in an earlier run too, is taken from the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from rich.markup import escape
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
 from consilience.errors import ConfigError
 from consilience.model import Model
-from consilience.types import Draws, Reply, Request, Sampling
+from consilience.types import Draws, Reply, Request, Sampling, Scope
 
 
 def ask(
@@ -30,6 +30,7 @@ def ask(
     steps: Annotated[bool, typer.Option("--steps", help="Ask to think step by step.")] = False,
     temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer of one call.", min=1)] = 512,
+    budget: Annotated[float | None, typer.Option(help="US dollars that this answer may cost at most.", min=0)] = None,
     store: Annotated[Path | None, typer.Option(help="Keep every draw in this file; nothing is paid for twice.")] = None,
     allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Use a saved team although its members, prices or "
                                                                         "options have changed.")] = False,
@@ -42,6 +43,7 @@ def ask(
       consilience ask nursery/generalist "What is 17 + 25?" --json
       echo "Why is the sky blue?" | consilience ask openai:gpt-4o-mini -
     """
+    from consilience.models.wrappers.budgeted import Budget
     from consilience.reading import from_name
 
     text = sys.stdin.read().strip() if question == "-" else question
@@ -52,7 +54,8 @@ def ask(
                          sampling=Sampling(temperature=temperature, max_tokens=max_tokens))
     with worn(find(team, allow_changes), store) as model:
         live = sys.stdout.isatty() and not json
-        reply = asyncio.run(_listen(model, request) if live else _wait(model, request))
+        scope = Scope() if budget is None else Scope(Budget(budget))
+        reply = asyncio.run(_listen(model, request, scope) if live else _wait(model, request, scope))
     _show(reply, json, trace, live)
 
 
@@ -69,29 +72,26 @@ def find(team: str, changed: bool = False) -> Model:
 
 @contextmanager
 def worn(model: Model, store: Path | None) -> Iterator[Model]:
-    """The model, its members' draws kept in a store where one is named."""
-    if store is None:
-        yield model
-        return
+    """The model, its members paying from a budget, and their draws kept in a store where one is named."""
     from consilience.bench.lineup import wear
     from consilience.models.wrappers.metered import Meter
     from consilience.store import Store
 
-    with Store(store) as opened:
+    with Store(store) if store is not None else nullcontext() as opened:
         yield wear(model, opened, Meter())
 
 
-async def _wait(model: Model, request: Request) -> Reply:
+async def _wait(model: Model, request: Request, scope: Scope) -> Reply:
     """The whole reply at once."""
-    [reply] = await model.generate(request)
+    [reply] = await model.generate(request, Draws(), scope)
     return _read(reply, request)
 
 
-async def _listen(model: Model, request: Request) -> Reply:
+async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
     """Follow the stream: progress as a status line on stderr, the answer's text on stdout as it comes."""
     reply = None
     with err().status("asking") as status:
-        async for event in model.stream(request, Draws()):
+        async for event in model.stream(request, Draws(), scope):
             if event.kind == "progress":
                 status.update(escape(event.text))
             elif event.kind == "delta":

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError, did_you_mean
-from consilience.model import Card, Model, P, stream_whole
-from consilience.types import Draws, Event, Example, Reply, Request, Scope, Usage, digest, total_cost
+from consilience.model import Card, Model, P, Quotes, stream_whole
+from consilience.types import Draws, Event, Example, Quote, Reply, Request, Scope, Usage, digest, total_cost
 
 _NOTED = ("option_logits", "options", "reward_scores", "contaminated")
 """Published numbers about a reply that are handed on in its note."""
@@ -159,8 +159,19 @@ class Recorded:
         self.card = Card(**{**facts, **card}, fingerprint=digest([recording.fingerprint, model, variant]))
 
     def power(self, kind: type[P]) -> P | None:
-        """None: a recording has no powers."""
-        return None
+        """A recording says what its answers cost, and has no other powers."""
+        return self if kind is Quotes else None  # type: ignore[return-value]
+
+    def quote(self, request: Request, scope: Scope) -> Quote | None:
+        """What was recorded for this question, exactly; where no cost was, its tokens at the price given."""
+        try:
+            line = self._find(self._lines(scope), request, scope)
+        except (ModelError, TeamError):
+            return Quote(0.0, 0.0)      # asking says what is wrong
+        price, usage = self.card.price, line.usage
+        if line.cost is not None:
+            return Quote(line.cost, 0.0)
+        return None if price is None else Quote(price.of(usage.prompt_tokens, usage.completion_tokens), 0.0)
 
     def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The recorded text in one piece."""

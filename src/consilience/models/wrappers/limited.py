@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from consilience.model import Measured, Model
 from consilience.models.loops import PerLoop
 from consilience.models.wrappers.base import Call, T, Wrapper
-from consilience.prompt import render
+from consilience.prompt import prompt_tokens, render
 from consilience.types import Draws, Event, Reply, Request, Scope
 
 
@@ -47,12 +46,6 @@ class Rate:
     def give_back(self, amount: float) -> None:
         """Return what was taken too much."""
         self._level += amount
-
-
-def prompt_tokens(request: Request) -> int:
-    """A cautious estimate of the prompt's tokens, without a tokenizer: three UTF-8 bytes each, and eight a message."""
-    texts = [message.content for message in request.messages] + [request.prefix]
-    return sum(math.ceil(len(text.encode(errors="replace")) / 3) for text in texts) + 8 * len(request.messages)
 
 
 class Limited(Wrapper):

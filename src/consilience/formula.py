@@ -19,7 +19,7 @@ _OPERATORS: Mapping[type, Callable[..., Any]] = {
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "len": len}
 
 
-def calls(method: Method, members: int) -> float | None:
+def most_calls(method: Method, members: int) -> float | None:
     """Most calls per question by the method's formula over `members` members; None when it states none."""
     if not method.cost:
         return None
