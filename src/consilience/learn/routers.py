@@ -120,30 +120,45 @@ class Router(Aimed):
             raise TeamError(f"{self.name} was fitted for the members {', '.join(known)} (in this order), got "
                             f"{', '.join(given)}: fit it again")
 
-    async def run(self, request: Request, members: Members) -> Last:
+    async def run(self, request: Request, members: Members) -> Reply | Last:
         if len(members) == 1:
             return Last(members[0], request)
-        found = self.found()
+        return self.choose(request, members, await self.vector(request, members))
+
+    async def vector(self, request: Request, members: Members) -> np.ndarray | None:
+        """The question's vector, [1, width]; None when the embedder failed, which is noted."""
+        if not members.roles["embedder"]:
+            return _encoder(self.embedding, self.found()).encode([request.question])
+        embedder = members.role("embedder")
         try:
-            x = await self._vector(request.question, members)
-            worth = self.worth(_own(found), x, [request.question])[0] if x.any() else found.arrays["standing"]
+            return unit(await embedder.embed([request.question]))
         except (ModelError, NoAnswerError) as error:
-            embedder = members.roles["embedder"][0]
             embedder.run.absent.append(absence(embedder, error))
-            worth = found.arrays["standing"]
+            return None
+
+    def choose(self, request: Request, members: Members, x: np.ndarray | None) -> Last:
+        """The ask of whoever is worth most; without a vector, of the best on dev."""
+        found = self.found()
+        worth = found.arrays["standing"] if x is None else self._worth(x, [request.question])[0]
         gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
         value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
         ranking = sorted(members, key=lambda m: (value[m.index], place_of(m)))
         return self.answer(request, ranking, [round(float(w), 6) for w in worth])
 
+    def expected(self, texts: Sequence[str]) -> np.ndarray:
+        """Expected score of each member for questions of these texts, [questions, members], by the encoder that was fitted."""
+        return self._worth(_encoder(self.embedding, self.found()).encode(texts), texts)
+
+    def _worth(self, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """`worth`; the members' dev scores for a text without any known word."""
+        import numpy as np
+
+        found = self.found()
+        return np.where(x.any(axis=1)[:, None], self.worth(_own(found), x, texts), found.arrays["standing"])
+
     def answer(self, request: Request, ranking: list[Member], worth: Sequence[float]) -> Last:
         """The ask that the ranking comes to; `worth` by team order."""
         return Last.ranked(ranking, request, route=ranking[0].name, expected=worth[ranking[0].index])
-
-    async def _vector(self, text: str, members: Members) -> np.ndarray:
-        if members.roles["embedder"]:
-            return unit(await members.role("embedder").embed([text]))
-        return _encoder(self.embedding, self.found()).encode([text])
 
 
 def prices(expected: np.ndarray, costs: np.ndarray) -> list[float]:
