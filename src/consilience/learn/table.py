@@ -35,21 +35,24 @@ class Table:
     async def of(cls, dev: Dev, members: Sequence[Model], extras: frozenset[str] = frozenset()) -> Self:
         """Ask all members all dev questions (drafts that the experiment shares). ConfigError when there is nothing to
         learn from, or a score is no number."""
+        return cls.made(tuple(m.card.name for m in members), dev.examples, await dev.replies(members, extras=extras))
+
+    @classmethod
+    def made(cls, names: tuple[str, ...], given: Sequence[Example], asked: Sequence[Sequence[Scored]]) -> Self:
+        """The table of scored replies `[member][example]`."""
         import numpy as np
 
-        asked = await dev.replies(members, extras=extras)
-        rows = distinct(dev.examples)
+        rows = distinct(given)
         if not rows:
             raise ConfigError("a router learns from dev questions, and there are none")
-        names = tuple(m.card.name for m in members)
-        replies = [[asked[m][i] for m in range(len(members))] for i in rows]
+        replies = [[line[i] for line in asked] for i in rows]
         scores = np.array([[one.score for one in line] for line in replies], dtype=np.float64)
         if not np.isfinite(scores).all():
             i, m = np.argwhere(~np.isfinite(scores))[0]
-            raise ConfigError(f"the dev score of {names[m]} on {dev.examples[rows[i]].id} is {scores[i, m]}, no number")
+            raise ConfigError(f"the dev score of {names[m]} on {given[rows[i]].id} is {scores[i, m]}, no number")
         costs = np.array([[_cost(one) for one in line] for line in replies], dtype=np.float64)
         seconds = np.array([[one.reply.seconds if one.reply else 0.0 for one in line] for line in replies], dtype=np.float64)
-        examples = [dev.examples[i] for i in rows]
+        examples = [given[i] for i in rows]
         return cls(names, tuple(e.question for e in examples), tuple(e.skill or e.task for e in examples), scores, costs,
                    seconds, np.zeros((len(rows), 0), np.float32))
 

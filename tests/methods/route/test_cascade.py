@@ -8,7 +8,7 @@ from math import log
 import pytest
 
 from consilience.errors import TeamError
-from consilience.learn.confidence import best_threshold, certainty, learn_thresholds, quantile
+from consilience.learn.confidence import certainty
 from consilience.methods.route.cascade import Cascade
 from consilience.methods.text.majority_vote import MajorityVote
 from consilience.methods.text.majority_vote import MajorityVote
@@ -34,14 +34,6 @@ def test_certainty() -> None:
     assert certainty(QUESTION, said("A"), "mean") == 0 and certainty(QUESTION, said("hm", .9), "mean") == 0
     with pytest.raises(TeamError, match="log-probabilities"):
         certainty(QUESTION, Reply("A"), "mean")
-
-
-def test_quantiles_and_thresholds() -> None:
-    assert quantile([.5, .6, .7, .8], .5) == pytest.approx(.65) and quantile([.8, .5], 0) == .5
-    assert best_threshold([.9, .8, .2], [1, 1, 0], [1, 1, 1]) == .8, "ties keep the cheap answer"
-    assert best_threshold([.9, .8, .2], [0, 0, 0], [1, 1, 1]) == 2.0
-    assert best_threshold([.9, .0], [1, 1], [0, 0]) == .9, "confidence 0 is always passed on"
-    assert learn_thresholds([([.9, .1], [1, 0]), ([.5, .9], [0, 1])], [1, 0]) == [.9, .9]
 
 
 def knowing(name: str, right: dict[str, float], price: Price, draws: dict[int, str] | None = None) -> Scripted:
@@ -119,7 +111,8 @@ def test_a_rung_that_is_a_team_is_as_sure_as_its_members_agree() -> None:
         return Team(MajorityVote(), [Scripted(f"m{i}", [a]) for i, a in enumerate(answers)], name="vote")
 
     async def asked(*answers: str) -> str | None:
-        method = Cascade(confidence="agreement", draws=1, order="given").with_learned({"thresholds": {"0": 1.0}})
+        method = Cascade(confidence="agreement", draws=1, order="given").with_learned(
+            {"members": ["vote", "big"], "rungs": [0, 1], "thresholds": {"0": 1.0}})
         [reply] = await Team(method, [vote(*answers), Scripted("big", ["C"])]).generate(
             Request.of("Which?", form="answer", format=Choice(3)))
         return reply.reading

@@ -1,0 +1,246 @@
+"""What cascades share: each only says how an answer is tried; where it is good enough, and who is asked next when it is
+not, is found on dev and decided here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.gather import Member, Members, absence, ask_all, price_of, put
+from consilience.learn.confidence import UNREAD, unread
+from consilience.learn.goals import Aimed, costs_known
+from consilience.learn.ladder import Did, Ladder, above, cuts
+from consilience.learn.table import Table, distinct
+from consilience.method import Cast, Dev, Last, Learned, Level, Method, Scored
+from consilience.model import Card, Model
+from consilience.team import Team
+from consilience.types import Reply, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Choice = Any
+"""Where answers of one member are taken, as a JSON value: a threshold, or what a subclass makes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """What every member did on dev: merely asked, and tried as a rung.
+
+    `replies` `[member][question]` are the tried ones, with their evidence; None for a member that was absent.
+    """
+
+    asked: Table
+    tried: Table
+    requests: tuple[Request, ...]
+    replies: tuple[tuple[Reply | None, ...], ...]
+    read: np.ndarray
+    """Whether the plain answer can be read: bool [members, questions]."""
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def readable(self) -> np.ndarray:
+        """Whether the tried answer can be read: bool [members, questions]."""
+        import numpy as np
+
+        return np.array([[r is not None and not _mute(q, r) for q, r in zip(self.requests, line, strict=True)]
+                         for line in self.replies], bool)
+
+
+@dataclass(frozen=True)
+class Cascading(Aimed):
+    """A method that decides after seeing an answer whether it is good enough or another member is asked.
+
+    A subclass tries one member and leaves `evidence` in the note of its reply; by default that is how sure the answer is,
+    0..1. On dev every rung is tried by the same code that runs later, at its true cost. An answer that cannot be read is
+    never sure. When a rung fails or cannot be paid, the next is asked; when the last does, the surest answer so far stands.
+    """
+
+    level: ClassVar = Level.ROUTE
+    must_fit: ClassVar = True
+
+    @abstractmethod
+    async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """An answer of one member, with what tells how good it is as `evidence` in its note. NoAnswerError for none."""
+
+    @abstractmethod
+    def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
+        """Lists of members to search over; `order` are all, cheap to dear."""
+
+    def learn(self, climb: Climb) -> tuple[np.ndarray, Learned]:
+        """How sure every tried dev answer is, [members, questions], and what `sure` needs to tell it of others.
+
+        What is learned from answers judges each dev answer by others alone (folds).
+        """
+        import numpy as np
+
+        sure = [[UNREAD if r is None else r.note["evidence"] for r in line] for line in climb.replies]
+        return np.array(sure, float), Learned()
+
+    def sure(self, found: Learned, request: Request, reply: Reply, place: int) -> float:
+        """How sure a tried answer of the member at this place is, 0..1; `found` is what `learn` gave."""
+        return float(reply.note["evidence"])
+
+    def choices(self, climb: Climb, sure: np.ndarray, place: int) -> list[Choice]:
+        """Choices for one rung, from the one that passes least on; `sure` [questions] are its confidences."""
+        return list(cuts(sure))
+
+    def accepts(self, choice: Choice, sure: Any) -> Any:
+        """Whether answers of this confidence (a number, or an array) are taken."""
+        return above(sure, choice)
+
+    def early(self, order: Sequence[int]) -> Sequence[int]:
+        """Members that a list may hold before its last, and that are tried on dev therefore."""
+        return order if len(order) > 1 else ()
+
+    def ordered(self, cards: Sequence[Card], standing: Sequence[float] | None) -> list[int]:
+        """All members from cheap to dear; ties: worse on dev first."""
+        return sorted(range(len(cards)), key=lambda i: (price_of(cards[i]), standing[i] if standing else 0.0))
+
+    async def fit(self, dev: Dev, cast: Cast) -> Self:
+        order = self.ordered([m.card for m in cast.members], cast.standing)
+        climb = await climbed(self, dev, cast, self.early(order))
+        for table in (climb.asked, climb.tried):
+            costs_known(self, table.costs, table.names)
+        sure, own = self.learn(climb)
+        ladder, choices = self.ladder(climb, sure)
+        plans = ladder.plans(self.lists(ladder, order), self.max_latency)
+        settled = self.settle(ladder.trials(plans, climb.asked.scores[:, climb.asked.best]))
+        plan = plans[settled.setting]
+        thresholds = {str(m): choices[m][pick] for m, pick in zip(plan.order, plan.picks, strict=False)}
+        return self.with_learned({"members": list(climb.asked.names), "rungs": list(plan.order), "thresholds": thresholds,
+                                  "expected": dict(settled.expected), "own": dict(own.values)}, **own.arrays)
+
+    def ladder(self, climb: Climb, sure: np.ndarray) -> tuple[Ladder, list[list[Choice]]]:
+        """The members on dev as rungs, and the choices at each."""
+        import numpy as np
+
+        sure = np.where(climb.readable(), sure, UNREAD)
+        choices = [self.choices(climb, line, m) for m, line in enumerate(sure)]
+        accept = tuple(np.stack([self.accepts(c, line) for c in own]) for own, line in zip(choices, sure, strict=True))
+        asked, tried = (Did(t.scores.T, t.costs.T, t.seconds.T) for t in (climb.asked, climb.tried))
+        return Ladder(tried, asked, sure, climb.read, accept), choices
+
+    def check(self, cast: Cast) -> None:
+        if self.learned is None:
+            return
+        known, given = self.learned.values["members"], [m.card.name for m in cast.members]
+        if known != given:
+            raise TeamError(f"{self.name} was fitted for the members {', '.join(known)} (in this order), got "
+                            f"{', '.join(given)}: fit it again")
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        if len(members) == 1:
+            return Last(members[0], request)
+        *rungs, last = [members[place] for place in self.climbs(members)]
+        found, best, most = self.learned, None, UNREAD
+        for member in rungs:
+            try:
+                reply = await self.tries(request, member, members)
+            except (ModelError, NoAnswerError) as error:
+                _note_absence(member, error)
+                continue
+            sure = UNREAD if _mute(request, reply) else self.sure(found or Learned(), request, reply, member.index)
+            reply = _told(reply, member, sure)
+            if self.accepts(self.choice(member.index), sure):
+                return reply
+            if reply.text and sure >= most:
+                best, most = reply, sure
+        then = () if best is not None else tuple(m for m in members.ranking if m is not last and m not in rungs)
+        return Last(last, request, best, {"rung": last.name}, then)
+
+    def climbs(self, members: Members) -> list[int]:
+        """Places of the members in the order of asking."""
+        return list(self.found().values["rungs"])
+
+    def choice(self, place: int) -> Choice:
+        """The choice for the rung at this place."""
+        return self.found().values["thresholds"][str(place)]
+
+
+@dataclass(frozen=True)
+class Ordered(Cascading):
+    """A cascade over all members, in a stated order."""
+
+    order: Literal["price", "given"] = field(default="price", kw_only=True)
+    """Rungs by price (ties: worse on dev first), or in team order."""
+
+    def ordered(self, cards: Sequence[Card], standing: Sequence[float] | None) -> list[int]:
+        return super().ordered(cards, standing) if self.order == "price" else list(range(len(cards)))
+
+    def early(self, order: Sequence[int]) -> Sequence[int]:
+        return order[:-1]
+
+    def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
+        return [tuple(order)]
+
+
+@dataclass(frozen=True)
+class Rung(Method):
+    """One rung of a cascade by itself, so that dev sees the answers, costs and seconds that run time will."""
+
+    level: ClassVar = Level.ROUTE
+    of: Cascading
+    place: int
+    extras = property(lambda self: self.of.extras)
+    roles = property(lambda self: self.of.roles)
+    compares = property(lambda self: self.of.compares)
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        return await self.of.tries(request, members[self.place], members)
+
+
+async def climbed(method: Cascading, dev: Dev, cast: Cast, early: Sequence[int]) -> Climb:
+    """Ask every member of a cascade on dev, and try those at the places `early` as rungs."""
+    import numpy as np
+
+    names, rows = tuple(m.card.name for m in cast.members), distinct(dev.examples)
+    asked = await dev.replies(cast.members, extras=method.extras)
+    given: Mapping[str, Sequence[Model]] = {k: v for k, v in cast.roles.items() if v}
+    rungs = [Team(Rung(method, place), cast.members, standing=cast.standing, **given) for place in early]
+    tried = [[Scored(None, 0.0)] * len(dev.examples)] * len(names)
+    for place, line in zip(early, await dev.replies(rungs), strict=True):
+        tried[place] = line
+    requests = tuple(dev.examples[i].request for i in rows)
+    read = [[_read(line[i], q) for i, q in zip(rows, requests, strict=True)] for line in asked]
+    return Climb(Table.made(names, dev.examples, asked), Table.made(names, dev.examples, tried), requests,
+                 tuple(tuple(line[i].reply for i in rows) for line in tried), np.array(read, bool))
+
+
+async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, temperature: float = 0.0) -> list[str | None]:
+    """What a member says when asked `n` times whether an answer is right: `yes`, `no`, or None where that cannot be read;
+    nothing where there is no answer to check, or the member fails."""
+    if not reply.text:
+        return []
+    check = put(request, "check", answer=reply.text).sampled(temperature=temperature)
+    try:
+        [verdicts] = (await ask_all([member], check, n)).by_member
+    except NoAnswerError:
+        return []
+    return [verdict.reading for verdict in verdicts]
+
+
+def _read(scored: Scored, request: Request) -> bool:
+    reply = scored.reply
+    return reply is not None and (not _mute(request, reply) or reply.score is not None)
+
+
+def _mute(request: Request, reply: Reply) -> bool:
+    """Whether there is no answer in a reply."""
+    return not reply.text or unread(request, reply)
+
+
+def _told(reply: Reply, member: Member, sure: float) -> Reply:
+    """The reply as the trace shows it: who gave it, and how sure it is."""
+    note = {k: v for k, v in reply.note.items() if k != "evidence"}
+    return reply.having(note={**note, "rung": member.name, "confidence": round(max(0.0, sure), 6)})
+
+
+def _note_absence(member: Member, error: ModelError | NoAnswerError) -> None:
+    """`ask_all` has noted whom it could not reach; what else failed is noted here."""
+    if isinstance(error, ModelError):
+        member.run.absent.append(absence(member, error))
