@@ -139,18 +139,14 @@ class Router(Aimed):
     def choose(self, request: Request, members: Members, x: np.ndarray | None) -> Last:
         """The ask of whoever is worth most; without a vector, of the best on dev."""
         found = self.found()
-        worth = found.arrays["standing"] if x is None else self._worth(x, [request.question])[0]
+        worth = found.arrays["standing"] if x is None else self.expected(x, [request.question])[0]
         gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
         value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
         ranking = sorted(members, key=lambda m: (value[m.index], place_of(m)))
         return self.answer(request, ranking, [round(float(w), 6) for w in worth])
 
-    def expected(self, texts: Sequence[str]) -> np.ndarray:
-        """Expected score of each member for questions of these texts, [questions, members], by the encoder that was fitted."""
-        return self._worth(_encoder(self.embedding, self.found()).encode(texts), texts)
-
-    def _worth(self, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-        """`worth`; the members' dev scores for a text without any known word."""
+    def expected(self, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """`worth` by what was learned, for many questions at once; the members' dev scores where a vector is zero."""
         import numpy as np
 
         found = self.found()
