@@ -120,7 +120,9 @@ class Endpoint:
             raise ModelError(f"{self.card.name} filtered its answer", reason="refused")
         usage, price = story.usage, self.card.price
         cost = price.of(usage.prompt_tokens, usage.completion_tokens) if price and story.billed else None
-        note = {"tool_calls": story.tool_calls} if story.tool_calls else {}
+        note: dict[str, Any] = {"tool_calls": story.tool_calls} if story.tool_calls else {}
+        if story.stopped is not None:
+            note["stopped"] = story.stopped
         return Reply(story.text, stop="length" if story.finish == "length" else "stop", usage=usage, cost=cost,
                      seconds=seconds, model=self.card.name, draw=index, reasoning=story.reasoning,
                      tokens=story.tokens, note=note)
@@ -141,11 +143,12 @@ class _Story:
         self.tokens: tuple[Any, ...] | None = None
         self.tool_calls: list[Any] = []
         self.usage, self.billed = Usage(calls=1), False
+        self.stopped: bool | None = None
         self._thinking = Thinking()
 
     def whole(self, choice: Any) -> _Story:
         """All of a choice at once."""
-        self.finish = choice.finish_reason or "stop"
+        self.finish, self.stopped = choice.finish_reason or "stop", _stopped(choice)
         if self.api == "completions":
             self.text, self.tokens = clean(choice.text or ""), completion_tokens(choice.logprobs)
             return self
@@ -164,6 +167,7 @@ class _Story:
             return ""
         choice = chunk.choices[0]
         self.finish = choice.finish_reason or self.finish
+        self.stopped = _stopped(choice) if choice.finish_reason else self.stopped
         if self.api == "completions":
             found, text = completion_tokens(choice.logprobs), clean(choice.text or "")
         else:
@@ -182,6 +186,11 @@ class _Story:
         self.text += rest
         self.reasoning = self.reasoning or self._thinking.reasoning
         return rest
+
+
+def _stopped(choice: Any) -> bool | None:
+    """Whether a stop string ended the text (True) or the model (False), where the server says so, as vLLM does."""
+    return isinstance(choice.stop_reason, str) if hasattr(choice, "stop_reason") else None
 
 
 def _reasoning(message: Any) -> str:

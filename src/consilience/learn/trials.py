@@ -1,0 +1,24 @@
+"""Trying several settings of a method on dev, as teams, so that a target can choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consilience.learn.goals import Aimed, Trials, costs_known
+from consilience.learn.table import Table
+from consilience.method import Cast, Dev, Method
+from consilience.team import Team
+
+
+def team(method: Method, cast: Cast) -> Team:
+    """A cast with another method."""
+    return Team(method, cast.members, standing=cast.standing, **{k: models for k, models in cast.roles.items() if models})
+
+
+async def trials(dev: Dev, cast: Cast, settings: Sequence[Aimed]) -> Trials:
+    """What a method would do on dev with each of its settings. ConfigError when dev is empty, or when the target speaks
+    of money and a member's cost is unknown."""
+    alone = await Table.of(dev, cast.members)
+    costs_known(settings[0], alone.costs, alone.names)
+    table = await Table.of(dev, [team(setting, cast) for setting in settings])
+    return Trials(table.scores.T, table.costs.T, table.seconds.T, alone.scores[:, alone.best])
