@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.model import Card, Combiner, Embed, Measured, Model, NextTokens, Quotes, Score, Verify
+from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify
 from consilience.prompt import put, render
-from consilience.purse import Purse, afford, evenly, purse
+from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
 from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token, digest
 
 if TYPE_CHECKING:
@@ -91,16 +92,12 @@ class Member:
     async def draw(self, request: Request, n: int, grant: Ledger | None = None) -> list[Reply]:
         """The next `n` draws of this request, in order; a greedy request has one draw, repeated.
 
-        On a budget they are paid from `grant`, by default this ask's share of what is left, which is closed."""
+        On a budget they are paid from `grant`, by default this ask's share of what is left."""
         started, order = clock.get(), self.run.begin()
         asked = request.form or "answer"
-        if grant is None:
-            [grant] = _grants([self], [request], n)
-        try:
-            found = await self._generate(request, n, self._scope(grant))
-        finally:
-            if grant is not None:
-                grant.close()
+        alone = grant is None and purse.get() is not None
+        with _granted([self], [request], n) if alone else nullcontext([grant]) as [own]:
+            found = await self._generate(request, n, self._scope(own))
         replies = [_read(reply, request, asked, started) for reply in found]
         clock.set(started + max((r.seconds for r in replies), default=0.0))
         for reply in replies[:1] if request.sampling.greedy else replies:
@@ -138,8 +135,7 @@ class Member:
         started, order = clock.get(), self.run.begin()
         draw = Draws() if request.sampling.greedy else Draws(
             1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
-        [grant] = _grants([self], [request], 1)
-        try:
+        with _granted([self], [request], 1) as [grant]:
             async for event in self.model.stream(request, draw, self._scope(grant)):
                 if event.kind == "done" and event.reply is not None:
                     reply = _read(event.reply, request, request.form or "answer", started)
@@ -147,9 +143,6 @@ class Member:
                     clock.set(started + reply.seconds)
                     event = Event("done", reply=reply)
                 yield event
-        finally:
-            if grant is not None:
-                grant.close()
 
     def power(self, kind: type[P]) -> P:
         """A power that the binding has already checked."""
@@ -297,16 +290,19 @@ async def timed(work: Awaitable[T]) -> tuple[T, float]:
     return await work, clock.get()
 
 
-def _grants(members: Sequence[Member], requests: Sequence[Request], n: int) -> list[Ledger | None]:
-    """What each ask of a wave may spend, handed out best member first; None without a budget."""
+@contextmanager
+def _granted(members: Sequence[Member], requests: Sequence[Request], n: int) -> Iterator[list[Ledger | None]]:
+    """What each ask of a wave may spend; None without a budget."""
     own = purse.get()
     if own is None:
-        return [None] * len(members)
+        yield [None] * len(members)
+        return
     ranked = sorted(range(len(members)), key=lambda i: place_of(members[i]))
-    quotes = [(members[i].quote(requests[i]), requests[i]) for i in ranked]
-    shares = own.shares([quote.of(request, n) if quote is not None else 0.0 for quote, request in quotes], n * len(members))
+    asks = [Ask.of(members[i].quote(requests[i]), requests[i], n) for i in ranked]
+    shares = own.shares(asks, n * len(members))
     by_place = dict(zip(ranked, shares, strict=True))
-    return [by_place[i] for i in range(len(members))]
+    with closing_all(shares):
+        yield [by_place[i] for i in range(len(members))]
 
 
 async def together(*work: Awaitable[T]) -> list[T]:
@@ -321,11 +317,8 @@ async def together(*work: Awaitable[T]) -> list[T]:
         purse.set(own)
         return await one
 
-    try:
+    with closing_all([each.ledger for each in purses]):
         return await _at_once([chain(*pair) for pair in zip(work, purses, strict=True)])
-    finally:
-        for each in purses:
-            each.ledger.close()
 
 
 async def _at_once(work: Sequence[Awaitable[T]]) -> list[T]:
@@ -345,8 +338,9 @@ async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: in
             member.run.absent.append(absence(member, error))
             return ()
 
-    asks = [one(*ask) for ask in zip(members, requests, _grants(members, requests, n), strict=True)]
-    answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
+    with _granted(members, requests, n) as grants:
+        asks = [one(*ask) for ask in zip(members, requests, grants, strict=True)]
+        answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
     wave = Wave(tuple(members), tuple(answers))
     if not any(wave.by_member):
         reasons = "; ".join(a.detail or f"{a.member}: {a.reason}" for a in members[0].run.absent[-len(members):])
@@ -392,10 +386,12 @@ async def ask_again(wave: Wave, requests: Sequence[Request | None]) -> Wave:
     return Wave(wave.members, tuple(kept))
 
 
-async def decode_together(members: Sequence[Member], requests: Sequence[Request], combiner: Combiner) -> Reply:
-    """One text decoded by all members in lockstep: every token is drawn from the combined distribution.
+async def decode_together(members: Sequence[Member], requests: Sequence[Request], combiner: Combiner | HandOver,
+                          state: Sequence[float] = ()) -> Reply:
+    """One text decoded by all members: every token is drawn as the combiner, speculation or policy says.
 
-    `requests[i]` is what `members[i]` is asked; sampling, seed and format are those of `requests[0]`.
+    `requests[i]` is what `members[i]` is asked; sampling, seed and format are those of `requests[0]`. `state` are the
+    numbers that a policy's row begins with. A member that leaves on the way is absent.
     """
     lead, started = members[0], clock.get()
     order = lead.run.begin()
@@ -407,10 +403,11 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     rendered, settle = _pay_together(members, rendered)
     cost: float | None = 0.0
     try:
-        [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope)
+        [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope, state)
         cost = reply.cost
     finally:
         settle(cost)
+    lead.run.absent.extend(reply.absent)
     reply = _read(reply, requests[0], "decode", started)
     clock.set(started + reply.seconds)
     lead.run.note(lead.index, order, reply.having(tokens=None))
@@ -419,14 +416,15 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
 
 def _pay_together(members: Sequence[Member], requests: list[Request]) -> tuple[list[Request], Callable[[float | None], None]]:
     """The requests, cut to what all members can be paid for, and what books their cost (None: as it was quoted)."""
-    own, quotes = purse.get(), [m.quote(r) for m, r in zip(members, requests, strict=True)]
-    known = [quote for quote in quotes if quote is not None]
+    own = purse.get()
+    pairs = zip(members, requests, strict=True) if own is not None else ()
+    known = [quote for m, r in pairs if (quote := m.quote(r)) is not None]
     if own is None or not known:
         return requests, lambda cost: None
     whole = Quote(sum(q.fixed for q in known), sum(q.each for q in known))
     cut, reserved = afford(own.ledger, whole, requests[0], 1, " + ".join(m.name for m in members))
     return ([r.sampled(max_tokens=cut.sampling.max_tokens) for r in requests],
-            lambda cost: reserved.settle(whole.of(cut, 1) if cost is None else cost))
+            lambda cost: reserved.settle(Ask.of(whole, cut, 1).most if cost is None else cost))
 
 
 @dataclass(frozen=True, slots=True)

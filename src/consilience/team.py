@@ -78,7 +78,7 @@ class Team:
         models = list(self.members) if NextTokens in self.method.needs else []
         models += [m for role in self.method.roles if NextTokens in role.needs for m in self.roles.get(role.name, ())]
         powers = [power for m in models if (power := m.power(NextTokens)) is not None]
-        if powers and (why := powers[0].refuses(powers)) is not None:
+        if powers and (why := powers[0].refuses(powers, mixed=self.method.mixed)) is not None:
             raise TeamError(f"{self.method.name} of {', '.join(m.card.name for m in models)}: {why}")
 
     def _card(self) -> Card:
@@ -183,7 +183,8 @@ class Team:
 
     async def _last(self, last: Last) -> Reply:
         _spend_all()
-        reply, failure = None, NoAnswerError(f"{self.name}: no member produced any text")
+        reply: Reply | None = None
+        failure: ModelError | NoAnswerError = NoAnswerError(f"{self.name}: no member produced any text")
         for place, member in enumerate((last.member, *last.then)):
             try:
                 reply = (await member.ask(last.request)).noting(**last.note, **({"fallback": True} if place else {}))

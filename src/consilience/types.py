@@ -296,10 +296,6 @@ class Quote:
     fixed: float
     each: float
 
-    def of(self, request: Request, n: int) -> float:
-        """Dollars for `n` draws of full length; a greedy request has one."""
-        return (1 if request.sampling.greedy else n) * (self.fixed + self.each * request.sampling.max_tokens)
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:

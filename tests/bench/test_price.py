@@ -37,6 +37,14 @@ def test_calls_are_a_range_within_the_formula_and_shared_drafts_count_once() -> 
     assert found["dev drafts"].calls.high == 60
 
 
+def test_a_budget_is_in_the_estimate() -> None:
+    plan = make_plan(experiment("majority-vote", "multiagent-refine", budget=300e-6), pool=pool(), tasks=[quiz(48)])
+    found = {e.method: e for e in asyncio.run(price(plan))}
+    for name in ("majority-vote", "multiagent-refine", "low"):
+        cost = found[name].cost
+        assert cost is not None and 0 < cost.high <= 48 * 300e-6
+
+
 def test_a_cost_formula_that_is_too_low_is_told() -> None:
     found = estimates(Entry(f"{__name__}:Twice", label="twice"))
     assert "more calls than its formula allows (48)" in found["twice"].note

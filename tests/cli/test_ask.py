@@ -52,6 +52,14 @@ def test_on_a_terminal_the_answer_is_streamed(vote: Path) -> None:
     assert work.returncode == 0 and os.read(parent, 1000).decode().strip() == "The answer is 11.", told
 
 
+def test_an_answer_may_cost_what_was_said_and_no_more(vote: Path) -> None:
+    told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json", "--budget", "0.0025").stdout)
+    assert told["cost"] == pytest.approx(0.002) and [a["reason"] for a in told["absent"]] == ["budget"]
+    poor = call("ask", vote, QUESTION, "--format", "number", "--budget", "0.0005")
+    assert poor.exit_code == 2 and "it costs $0.001000" in poor.stderr
+    assert call("ask", vote, QUESTION, "--budget", "0.003").stdout == call("ask", vote, QUESTION).stdout
+
+
 def test_a_plain_model_and_a_question_from_stdin(tmp_path: Path) -> None:
     assert call("ask", f"recorded:{recording(tmp_path)}#ann", QUESTION).stdout == "The answer is 11.\n"
     empty = call("ask", f"recorded:{tmp_path / 'sums.jsonl'}#ann", "-")

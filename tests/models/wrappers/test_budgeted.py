@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from consilience.errors import BudgetError, ModelError
 from consilience.model import Price
-from consilience.models.wrappers import Budget, Budgeted, Stored
-from consilience.models.wrappers.limited import prompt_tokens
+from consilience.models.recorded import Recorded, Recording
+from consilience.models.wrappers import Allowance, Budget, Budgeted, Stored
+from consilience.prompt import prompt_tokens
 from consilience.store import Store
 from consilience.types import Draws, Request, Sampling, Scope
 from tests.members import Scripted, down
@@ -162,3 +164,80 @@ def test_no_sequence_reserves_more_than_there_is(dollars: float, sequence: list[
         one.close()
     total = whole.spent
     assert whole.left == pytest.approx(max(0.0, dollars - total), abs=1e-9)
+
+
+def recorded(folder: Path, cost: float | None, **card: Any) -> Budgeted:
+    line = {"dataset": "d", "id": "1", "model": "m", "prompt": "why?", "response": "so", "prompt_tokens": 30,
+            "completion_tokens": 400}
+    path = folder / "r.jsonl"
+    path.write_text(json.dumps(line | ({} if cost is None else {"cost_usd": cost})) + "\n")
+    return Budgeted(Recorded(Recording.load(path), "m", **card))
+
+
+def test_a_recorded_answer_costs_what_was_recorded_or_is_not_to_be_had(tmp_path: Path) -> None:
+    member, budget = recorded(tmp_path, 0.03), Budget(0.05)
+    assert run(member.generate(ASK, scope=Scope(budget)))[0].text == "so"
+    assert budget.spent == 0.03
+    with pytest.raises(BudgetError, match=r"m: \$0.020000 are left; it costs \$0.030000"):
+        run(member.generate(ASK, scope=Scope(budget)))
+    assert budget.left == pytest.approx(0.02)
+
+
+def test_a_recorded_answer_without_a_cost_is_priced_by_its_tokens(tmp_path: Path) -> None:
+    budget = Budget(1.0)
+    run(recorded(tmp_path, None, price=Price(1000.0, 1000.0)).generate(ASK, scope=Scope(budget)))
+    assert budget.spent == pytest.approx(0.43)
+    with pytest.raises(BudgetError, match="price of m is unknown"):
+        run(recorded(tmp_path, None).generate(ASK, scope=Scope(budget)))
+
+
+def test_an_allowance_saves_what_questions_leave_and_lends_nothing() -> None:
+    allowance = Allowance.per_1k(40_000.0)          # forty dollars a question
+    inner = Scripted("a", lambda request, _: "word " * min(70, request.sampling.max_tokens), price=PRICE)
+    model = Budgeted(inner)
+    for spent in (40, 80, 120):
+        run(model.generate(ASK, scope=Scope(allowance.question())))
+        assert allowance.spent == spent and allowance.left == 0
+    with pytest.raises(BudgetError):
+        run(model.generate(ASK, scope=Scope(allowance)))
+    allowance.question()
+    run(model.generate(ASK, scope=Scope(allowance.question())))
+    assert inner.asked[-1].sampling.max_tokens == 80 and allowance.left == 10, "two questions' money for one"
+
+
+def test_savings_have_a_limit_where_one_is_stated() -> None:
+    allowance = Allowance(1.0, most=2.5)
+    assert [allowance.question().left for _ in range(4)] == [1.0, 2.0, 2.5, 2.5]
+
+
+stream = st.lists(st.tuples(st.sampled_from(["question", "reserve", "settle"]), st.integers(0, 9), st.floats(0, 3)), max_size=60)
+
+
+@given(st.floats(0.01, 1.0), st.floats(0.0, 0.5), stream)
+def test_an_allowance_is_never_overdrawn_by_more_than_the_estimates_in_flight(
+        each: float, error: float, sequence: list[tuple[str, int, float]]) -> None:
+    """Settling may exceed what was set aside by `error`: what is missing afterwards is that of the calls in flight."""
+    allowance, questions = Allowance(each), 0
+    flying: list[tuple[Any, float]] = []
+    most = 0
+    for verb, which, amount in sequence:
+        if verb == "question":
+            allowance.question()
+            questions += 1
+        elif verb == "reserve":
+            there = allowance.left
+            try:
+                flying.append((allowance.reserve(amount), amount))
+                assert amount <= there + 1e-9
+            except BudgetError:
+                assert amount > there and allowance.left == there
+        elif flying:
+            reserved, set_aside = flying.pop(which % len(flying))
+            reserved.settle(min(amount, set_aside + error))
+        most = max(most, len(flying))
+        assert allowance.dollars == pytest.approx(questions * each)
+        assert allowance.spent <= questions * each + most * error + 1e-9
+    spent = allowance.spent
+    for reserved, _ in flying:
+        reserved.settle(0.0)
+    assert allowance.left == pytest.approx(max(0.0, questions * each - spent), abs=1e-9), "what is not spent comes back"
