@@ -30,7 +30,7 @@ class Endpoint:
 
     `base_url` is by default `OPENAI_BASE_URL`, else OpenAI's. The key comes from the environment variable `key_env`
     (`OPENAI_API_KEY`); it is required over https, and sent over plain http only to this machine or when `key_env` is
-    named. `dialect` says what the server honours (`openai`, `compatible`, `vllm`, `transformers`), `without` which of
+    named. `dialect` says what the server honours (`openai`, `compatible`, `vllm`, `llamacpp`, `transformers`), `without` which of
     these settings are given up, `body` what else is sent with every call. Where seeds are honoured each draw is a call
     of its own with its own seed; `without: [seed]` buys several draws per call (`n`), not repeatable.
 
@@ -100,6 +100,9 @@ class Endpoint:
                              f"{str(answer)[:200]!r}", transient=True)
         try:
             stories = [_Story(self.wire.api).whole(choice) for choice in choices[:draws.n]]
+            if self.wire.dialect.echoes and self.wire.api == "chat":
+                for story in stories:
+                    story.text = story.text.removeprefix(request.prefix)
             _bill(stories, answer.usage)
         except _MALFORMED as error:
             raise explain(self.card.name, error, self.url) from error

@@ -23,7 +23,9 @@ _PLAIN = frozenset({"temperature", "top_p", "stop", "seed", "logprobs", "n", "to
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What a kind of server honours. `limit` is its name for max_tokens; `generation_config` says that it takes
-    sampling in that field (`transformers serve`); `concurrency` is how many calls at once leave draws repeatable."""
+    sampling in that field (`transformers serve`); `concurrency` is how many calls at once leave draws repeatable.
+    `always` is sent where a request does not say otherwise, for servers whose defaults change what is sampled; `names`
+    are other names of settings; `echoes` says that a continued answer comes back with its beginning."""
 
     name: str
     settings: frozenset[str]
@@ -31,12 +33,17 @@ class Dialect:
     generation_config: bool = False
     stream_usage: bool = True
     concurrency: int = 16
+    always: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    echoes: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (
     Dialect("openai", _PLAIN, "max_completion_tokens"),
     Dialect("compatible", _PLAIN),
     Dialect("vllm", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}),
+    Dialect("llamacpp", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}, echoes=True,
+            always={"top_k": 0, "min_p": 0.0}, names={"repetition_penalty": "repeat_penalty"}),
     # One generator serves all its requests, so seeds hold only one call at a time; n and log-probabilities are ignored.
     Dialect("transformers", frozenset({"temperature", "top_p", "stop", "seed", "tools", "top_k", "min_p",
                                        "repetition_penalty"}),
@@ -92,14 +99,14 @@ class Wire:
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         sampling, sent = request.sampling, self.settings
-        values: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        values: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p, **self.dialect.always}
         if sampling.top_k is not None:
             values["top_k"] = sampling.top_k
         if sampling.min_p:
             values["min_p"] = sampling.min_p
         if sampling.repetition_penalty != 1.0:
             values["repetition_penalty"] = sampling.repetition_penalty
-        values = {key: value for key, value in values.items() if key in sent}
+        values = {self.dialect.names.get(key, key): value for key, value in values.items() if key in sent}
         if not self.dialect.generation_config:
             return values
         if sampling.greedy:
@@ -131,7 +138,7 @@ class Wire:
                                   f"`without: [{name}]` to go on without it")
         if request.prefix and "continue" not in self.settings:
             raise TeamError(f"{self.model} cannot continue a partial answer (dialect {self.dialect.name!r}); "
-                            "`dialect: vllm` or `api: completions` can")
+                            "`dialect: vllm`, `dialect: llamacpp` or `api: completions` can")
         if "logprobs" in scope.extras and "logprobs" not in self.settings:
             raise TeamError(f"{self.model} (dialect {self.dialect.name!r}) gives no log-probabilities")
 
@@ -166,7 +173,10 @@ def chat_tokens(logprobs: Any) -> tuple[Token, ...] | None:
 
 
 def completion_tokens(logprobs: Any) -> tuple[Token, ...] | None:
-    """Tokens of a completion choice."""
+    """Tokens of a completion choice; llama.cpp writes them as a chat choice's."""
+    if isinstance(content := getattr(logprobs, "content", None), list):
+        return tuple(Token(clean(t["token"]), t["logprob"], tuple((clean(a["token"]), a["logprob"]) for a in t["top_logprobs"]))
+                     for t in content)
     if logprobs is None or logprobs.tokens is None:
         return None
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
