@@ -31,8 +31,9 @@ LOCAL = [n for n, cls in methods().items() if cls.level in (Level.TOKEN, Level.L
 SPOKEN = [n for n in NAMES if n not in LOCAL]
 OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"}}
 """Options for which a method must not care about the order of members (a graph has places)."""
-VARIED = {"ada-switch", "glimp-router", "r2-reasoner", "relay", "router-r1"}
-"""Methods whose number of calls hangs on what is said (steps, sub-tasks, turns): their formula is a bound."""
+VARIED = {"ada-switch", "cascade-routing", "frugal-gpt", "glimp-router", "r2-reasoner", "relay", "router-r1"}
+"""Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is
+a bound."""
 STANDING = (.2, .5, .8)
 DEV = split([("one", "C"), ("two", "C"), ("three", "C"), ("four", "B"), ("five", "B"), ("six", "A")], max_tokens=4)
 QUESTION = Request.of("Which?", form="answer", format=Choice(4), sampling=Sampling(max_tokens=6))

@@ -4,7 +4,7 @@ not, is found on dev and decided here."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -12,11 +12,11 @@ from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.gather import Member, Members, absence, ask_all, price_of, put
 from consilience.learn.confidence import UNREAD, unread
 from consilience.learn.goals import Aimed, costs_known
-from consilience.learn.ladder import Did, Ladder, above, cuts
+from consilience.learn.ladder import Did, Ladder, Plan, above, cuts
 from consilience.learn.table import Table, distinct
+from consilience.learn.trials import team
 from consilience.method import Cast, Dev, Last, Learned, Level, Method, Scored
-from consilience.model import Card, Model
-from consilience.team import Team
+from consilience.model import Card
 from consilience.types import Reply, Request
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Climb:
     `replies` `[member][question]` are the tried ones, with their evidence; None for a member that was absent.
     """
 
+    order: tuple[int, ...]
+    """All members, cheap to dear."""
     asked: Table
     tried: Table
     requests: tuple[Request, ...]
@@ -71,6 +73,10 @@ class Cascading(Aimed):
     def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
         """Lists of members to search over; `order` are all, cheap to dear."""
 
+    def plans(self, ladder: Ladder, order: Sequence[int]) -> list[Plan]:
+        """Plans to lay before the target."""
+        return ladder.plans(self.lists(ladder, order), self.max_latency)
+
     def learn(self, climb: Climb) -> tuple[np.ndarray, Learned]:
         """How sure every tried dev answer is, [members, questions], and what `sure` needs to tell it of others.
 
@@ -102,13 +108,12 @@ class Cascading(Aimed):
         return sorted(range(len(cards)), key=lambda i: (price_of(cards[i]), standing[i] if standing else 0.0))
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
-        order = self.ordered([m.card for m in cast.members], cast.standing)
-        climb = await climbed(self, dev, cast, self.early(order))
+        climb = await climbed(self, dev, cast)
         for table in (climb.asked, climb.tried):
             costs_known(self, table.costs, table.names)
         sure, own = self.learn(climb)
         ladder, choices = self.ladder(climb, sure)
-        plans = ladder.plans(self.lists(ladder, order), self.max_latency)
+        plans = self.plans(ladder, climb.order)
         settled = self.settle(ladder.trials(plans, climb.asked.scores[:, climb.asked.best]))
         plan = plans[settled.setting]
         thresholds = {str(m): choices[m][pick] for m, pick in zip(plan.order, plan.picks, strict=False)}
@@ -194,27 +199,27 @@ class Rung(Method):
         return await self.of.tries(request, members[self.place], members)
 
 
-async def climbed(method: Cascading, dev: Dev, cast: Cast, early: Sequence[int]) -> Climb:
-    """Ask every member of a cascade on dev, and try those at the places `early` as rungs."""
+async def climbed(method: Cascading, dev: Dev, cast: Cast) -> Climb:
+    """Ask every member of a cascade on dev, and try as rungs those that may be asked early."""
     import numpy as np
 
     names, rows = tuple(m.card.name for m in cast.members), distinct(dev.examples)
     asked = await dev.replies(cast.members, extras=method.extras)
-    given: Mapping[str, Sequence[Model]] = {k: v for k, v in cast.roles.items() if v}
-    rungs = [Team(Rung(method, place), cast.members, standing=cast.standing, **given) for place in early]
+    order = method.ordered([m.card for m in cast.members], cast.standing)
+    early = method.early(order)
     tried = [[Scored(None, 0.0)] * len(dev.examples)] * len(names)
-    for place, line in zip(early, await dev.replies(rungs), strict=True):
+    for place, line in zip(early, await dev.replies([team(Rung(method, place), cast) for place in early]), strict=True):
         tried[place] = line
     requests = tuple(dev.examples[i].request for i in rows)
     read = [[_read(line[i], q) for i, q in zip(rows, requests, strict=True)] for line in asked]
-    return Climb(Table.made(names, dev.examples, asked), Table.made(names, dev.examples, tried), requests,
+    return Climb(tuple(order), Table.made(names, dev.examples, asked), Table.made(names, dev.examples, tried), requests,
                  tuple(tuple(line[i].reply for i in rows) for line in tried), np.array(read, bool))
 
 
 async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, temperature: float = 0.0) -> list[str | None]:
     """What a member says when asked `n` times whether an answer is right: `yes`, `no`, or None where that cannot be read;
     nothing where there is no answer to check, or the member fails."""
-    if not reply.text:
+    if _mute(request, reply):
         return []
     check = put(request, "check", answer=reply.text).sampled(temperature=temperature)
     try:

@@ -1,0 +1,89 @@
+"""How good an answer looks: what question and answer together say about its being right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log1p
+from typing import TYPE_CHECKING, Self
+
+from consilience.learn.embedding import Encoder, fitted, restored
+from consilience.learn.estimators import fit_logistic, logistic
+from consilience.prompt import clip
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CHARACTERS = 2000
+"""Of a longer answer the tail is read."""
+PENALTY = 1.0
+"""Inverse penalty of the regression."""
+
+_SPACE = "answers."
+"""Prefix of the encoder's arrays."""
+
+Folds = Sequence[tuple["np.ndarray", "np.ndarray"]]
+"""Pairs of rows to learn from and rows to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """For each member the probability that its answer is right: logistic regression on vectors of question and answer,
+    their likeness, and the answer's length. `weights` [members, width], `bias` [members]."""
+
+    encoder: Encoder
+    weights: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, embedding: str, questions: Sequence[str], answers: Sequence[Sequence[str | None]], scores: np.ndarray,
+           folds: Folds) -> tuple[Self, np.ndarray]:
+        """Learn from answers `[member][question]` (None: no answer) and their `scores` [questions, members].
+
+        Also gives the probabilities [members, questions] of these answers, each judged by what the other folds taught.
+        """
+        import numpy as np
+
+        encoder = fitted(embedding, [*dict.fromkeys([*questions, *(_cut(a) for line in answers for a in line if a)])])
+        asked, lines, unseen = encoder.encode(questions), [], np.zeros((len(answers), len(questions)))
+        for m, line in enumerate(answers):
+            x, there = _features(encoder, asked, line), np.array([bool(a) for a in line])
+            for here, others in folds:
+                rows = here[there[here]]
+                unseen[m, others] = logistic(_fitted(x[rows], scores[rows, m]), x[others])[:, 0]
+            lines.append(_fitted(x[there], scores[there, m]))
+        return cls(encoder, *(np.concatenate([line[k] for line in lines]) for k in ("weights", "bias"))), unseen
+
+    @classmethod
+    def restored(cls, embedding: str, arrays: Mapping[str, np.ndarray]) -> Self:
+        """From `arrays()`."""
+        own = {k.removeprefix(_SPACE): v for k, v in arrays.items() if k.startswith(_SPACE)}
+        return cls(restored(embedding, own), own["weights"], own["bias"])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """To be saved."""
+        own = {**self.encoder.arrays(), "weights": self.weights, "bias": self.bias}
+        return {_SPACE + k: v for k, v in own.items()}
+
+    def rate(self, question: str, answer: str | None, place: int) -> float:
+        """Probability that this answer of the member at this place is right."""
+        x = _features(self.encoder, self.encoder.encode([question]), [answer])
+        line = {"weights": self.weights[place:place + 1], "bias": self.bias[place:place + 1]}
+        return float(logistic(line, x)[0, 0])
+
+
+def _features(encoder: Encoder, asked: np.ndarray, answers: Sequence[str | None]) -> np.ndarray:
+    """Vectors of question and answer, their cosine, and the logarithm of the answer's length in characters."""
+    import numpy as np
+
+    said = encoder.encode([_cut(a or "") for a in answers])
+    size = np.array([[log1p(len(a or "")) / 5] for a in answers])
+    return np.hstack([asked, said, (asked * said).sum(axis=1, keepdims=True), size])
+
+
+def _fitted(x: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    return fit_logistic(x, scores[:, None], PENALTY)
+
+
+def _cut(answer: str) -> str:
+    return clip(answer, CHARACTERS)
