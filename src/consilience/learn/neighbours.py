@@ -49,8 +49,7 @@ def best_size(x: np.ndarray, merit: np.ndarray, cost: np.ndarray | None = None) 
     near, judged = _others(x), merit[:JUDGED]
     means = {k: merit[near[:, :k]].mean(axis=1) for k in GRID if k <= near.shape[1]}
     means[len(merit)] = (merit.sum(axis=0) - judged) / max(1, len(merit) - 1)
-    bills = [0.0 * merit[0]] if cost is None else [cost * share / max(float(cost.max()), 1e-12) for share in PRICED]
-    worth = {k: sum(_picked(mean - bill, judged - bill) for bill in bills) for k, mean in means.items()}
+    worth = {k: picked(mean, judged, cost) for k, mean in means.items()}
     return max(worth, key=lambda k: round(worth[k], 9))
 
 
@@ -58,7 +57,7 @@ def best_guard(x: np.ndarray, merit: np.ndarray, k: int) -> float:
     """The number of standard errors whose picks are worth most, each question judged by the others; ties to the higher."""
     near, judged = merit[_others(x, k)], merit[:JUDGED]
     means, standing = near.mean(axis=1), merit.mean(axis=0)
-    worth = {guard: _picked(guarded(means, near, standing, guard), judged) for guard in GUARDS}
+    worth = {guard: picked(guarded(means, near, standing, guard), judged) for guard in GUARDS}
     return max(GUARDS, key=lambda guard: (round(worth[guard], 9), guard))
 
 
@@ -88,8 +87,15 @@ def _others(x: np.ndarray, k: int = GRID[-1]) -> np.ndarray:
     return neighbours(similar, min(k, max(1, len(x) - 1)))
 
 
-def _picked(means: np.ndarray, merit: np.ndarray) -> float:
-    """Mean merit of the members with the highest means; ties share."""
-    means = means.round(9)
-    top = means == means.max(axis=1, keepdims=True)
-    return float(((merit * top).sum(axis=1) / top.sum(axis=1)).mean())
+def picked(means: np.ndarray, merit: np.ndarray, cost: np.ndarray | None = None) -> float:
+    """Mean merit of the members with the highest means; ties share. With the members' mean `cost` [members], the mean
+    over several prices of it."""
+    import numpy as np
+
+    bills = [np.zeros(merit.shape[1])] if cost is None else [cost * p / max(float(cost.max()), 1e-12) for p in PRICED]
+    worth = []
+    for bill in bills:
+        gain = (means - bill).round(9)
+        top = gain == gain.max(axis=1, keepdims=True)
+        worth.append(float((((merit - bill) * top).sum(axis=1) / top.sum(axis=1)).mean()))
+    return sum(worth) / len(worth)

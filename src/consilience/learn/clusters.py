@@ -1,0 +1,158 @@
+"""Groups of like questions, and what members are worth in each. Vectors `x` are unit rows [questions, width]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consilience.learn.neighbours import picked
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROUNDS = 100
+"""Rounds of k-means, at most."""
+PSEUDO = 2.0
+"""Questions of average outcome that every group is taken to hold besides its own (choice)."""
+SIZES = (1, 4, 8, 16, 32, 64, 128)
+"""Numbers of groups that fitting tries."""
+
+
+def kmeans(x: np.ndarray, k: int) -> np.ndarray:
+    """Centres of up to `k` groups, brought to length 1: k-means from far seeds (k-means++, Arthur & Vassilvitskii 2007).
+
+    Fewer where there are fewer different vectors; a group that loses all its members is dropped.
+    """
+    import numpy as np
+
+    centres = _seeds(x, k)
+    place = None
+    for _ in range(ROUNDS):
+        # |x|^2 is the same for all centres
+        now = np.argmin((centres**2).sum(axis=1) - 2 * (x @ centres.T), axis=1)
+        if place is not None and (now == place).all():
+            break
+        place = now
+        held, rows = np.unique(place, return_inverse=True)
+        centres = means(x, rows, len(held)).astype(np.float32)
+        place = rows
+    length = np.linalg.norm(centres, axis=1, keepdims=True)
+    found: np.ndarray = (centres / np.where(length > 0, length, 1)).astype(np.float32)
+    return found
+
+
+def _seeds(x: np.ndarray, k: int) -> np.ndarray:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    seeds = [int(rng.integers(len(x)))]
+    far = ((x - x[seeds[0]])**2).sum(axis=1).astype(np.float64)
+    while len(seeds) < k and far.max() > 1e-9:
+        far = np.where(far > 1e-9, far, 0.0)
+        seeds.append(int(rng.choice(len(x), p=far / far.sum())))
+        far = np.minimum(far, ((x - x[seeds[-1]])**2).sum(axis=1))
+    found: np.ndarray = x[seeds].astype(np.float32)
+    return found
+
+
+def nearest(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Place of the nearest centre of each vector; ties (within 1e-6) to the lower place."""
+    import numpy as np
+
+    found: np.ndarray = np.argmax(np.round(x @ centres.T, 6), axis=1)
+    return found
+
+
+def means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Mean of the rows of each group, float64 [groups, columns]; 0 of an empty one."""
+    import numpy as np
+
+    sums, sizes = totals(values, group, groups)
+    found: np.ndarray = sums / np.maximum(sizes, 1)[:, None]
+    return found
+
+
+def totals(values: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the rows of each group, [groups, columns], and their numbers, [groups]."""
+    import numpy as np
+
+    member = np.zeros((groups, len(group)), np.float64)
+    member[group, np.arange(len(group))] = 1
+    return member @ values, member.sum(axis=1)
+
+
+def worths(scores: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Mean score of each member in each group, drawn to its mean over all by `PSEUDO` questions: [groups, members]."""
+    sums, sizes = totals(scores, group, groups)
+    found: np.ndarray = (sums + PSEUDO * scores.mean(axis=0)) / (sizes + PSEUDO)[:, None]
+    return found
+
+
+def others(scores: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """For each question what `worths` says of its group without it: [questions, members]."""
+    sums, sizes = totals(scores, group, groups)
+    rest = (scores.sum(axis=0) - scores) / max(1, len(scores) - 1)
+    found: np.ndarray = (sums[group] - scores + PSEUDO * rest) / (sizes[group] - 1 + PSEUDO)[:, None]
+    return found
+
+
+def ranks(worth: np.ndarray, standing: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Rank of each member in each group from 0, [groups, members]: by worth, then mean score over all, then cost."""
+    import numpy as np
+
+    def one(line: np.ndarray) -> np.ndarray:
+        order = np.lexsort((np.nan_to_num(cost, nan=np.inf), -np.round(standing, 12), -np.round(line, 12)))
+        return np.argsort(order)
+
+    return np.array([one(line) for line in worth])
+
+
+def best_groups(x: np.ndarray, scores: np.ndarray, top: int, beta: float, cost: np.ndarray | None = None) -> np.ndarray:
+    """Centres of as many groups as route the questions best, each judged by the others; ties to fewer groups. With the
+    members' mean `cost`, judged at several prices of it."""
+    tried = {k: kmeans(x, k) for k in SIZES if k <= max(1, len(x) // 2)}
+    worth = {k: picked(_unseen(x, scores, centres, top, beta), scores, cost) for k, centres in tried.items()}
+    return tried[max(worth, key=lambda k: round(worth[k], 9))]
+
+
+def _unseen(x: np.ndarray, scores: np.ndarray, centres: np.ndarray, top: int, beta: float) -> np.ndarray:
+    """`blended` worth for each of the questions, which its own group is taken to hold no more."""
+    import numpy as np
+
+    near, weight = nearby(x, centres, top, beta)
+    group = near[:, 0]
+    worth = worths(scores, group, len(centres))[near]
+    worth[:, 0] = others(scores, group, len(centres))
+    found: np.ndarray = np.einsum("qk,qkm->qm", weight, worth)
+    return found
+
+
+def blended(table: np.ndarray, near: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean of the lines of `table` [groups, members] of the groups `near`, by `weight`: [questions, members]."""
+    import numpy as np
+
+    found: np.ndarray = np.einsum("qk,qkm->qm", weight, table[near])
+    return found
+
+
+def rank_scores(ranks: np.ndarray) -> np.ndarray:
+    """1 / (rank + 0.1), so that the first counts ten times the second."""
+    return 1 / (ranks + 0.1)
+
+
+def nearby(x: np.ndarray, centres: np.ndarray, k: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` nearest groups of each question, nearest first, and their weights softmax(-beta * distance), with the
+    distance 1 - cosine: two arrays [questions, k]."""
+    import numpy as np
+
+    far = 1 - np.round(x @ centres.T, 6).astype(np.float64)
+    near = np.argsort(far, axis=1, kind="stable")[:, :k]
+    return near, softmax(-beta * np.take_along_axis(far, near, axis=1))
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis."""
+    import numpy as np
+
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    found: np.ndarray = e / e.sum(axis=-1, keepdims=True)
+    return found
