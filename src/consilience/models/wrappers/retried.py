@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from consilience.errors import ModelError
 from consilience.model import Measured, Model
 from consilience.models.wrappers.base import Call, T, Wrapper
+from consilience.models.wrappers.breaker import Breaker
 from consilience.types import Draws, Event, Reply, Request, Scope
 
 R = TypeVar("R")
@@ -30,11 +32,15 @@ class Backoff:
 
 
 class Retried(Wrapper):
-    """Retries calls that fail with a transient ModelError; other errors, and the last one, are raised."""
+    """Retries calls that fail with a transient ModelError; other errors, and the last one, are raised.
 
-    def __init__(self, inner: Model, backoff: Backoff = Backoff()) -> None:
+    A model that answered no attempt is considered down for a while, and its calls fail at once (`Breaker`).
+    """
+
+    def __init__(self, inner: Model, backoff: Backoff = Backoff(), breaker: Breaker | None = None) -> None:
         super().__init__(inner)
         self.backoff = backoff
+        self.breaker = breaker or Breaker()
 
     def again(self, inner: Model) -> Model:
         """Another model, retried alike."""
@@ -53,32 +59,50 @@ class Retried(Wrapper):
         spoken = False
 
         def again(error: BaseException) -> bool:
-            return not spoken and _transient(error)
+            return not spoken and self._passing(error)
 
-        async for attempt in self._retrying(scope.deadline, again):
-            with attempt:
-                async for event in self.inner.stream(request, draw, scope):
-                    spoken = spoken or event.kind == "delta"
-                    yield event
+        with self._giving_up():
+            async for attempt in self._retrying(scope.deadline, again):
+                with attempt, self.breaker.attempt():
+                    async for event in self.inner.stream(request, draw, scope):
+                        spoken = spoken or event.kind == "delta"
+                        yield event
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except ModelError as error:
+            self.breaker.give_up(error)
+            raise
 
     async def _retry(self, call: Callable[[], Awaitable[R]], deadline: float | None) -> R:
+        async def attempt() -> R:
+            with self.breaker.attempt():
+                return await call()
+
         try:
-            return await call()  # the usual way costs nothing
+            return await attempt()  # the usual way costs nothing
         except ModelError as error:
-            if not error.transient:
+            if not self._passing(error):
                 raise
             failed: ModelError | None = error
 
-        async def attempt() -> R:
+        async def again() -> R:
             nonlocal failed
             if failed is not None:
                 first, failed = failed, None
                 raise first
-            return await call()
+            return await attempt()
 
-        return await self._retrying(deadline)(attempt)
+        with self._giving_up():
+            return await self._retrying(deadline, self._passing)(again)
 
-    def _retrying(self, deadline: float | None, again: object = None) -> AsyncRetrying:
+    def _passing(self, error: BaseException) -> bool:
+        """Whether an error may pass if the model is asked again now."""
+        return isinstance(error, ModelError) and error.transient and not self.breaker.open
+
+    def _retrying(self, deadline: float | None, again: Callable[[BaseException], bool]) -> AsyncRetrying:
         backoff = self.backoff
 
         def pause(state: RetryCallState) -> float:
@@ -93,11 +117,7 @@ class Retried(Wrapper):
             late = deadline is not None and time.time() + state.upcoming_sleep > deadline
             return state.attempt_number >= backoff.attempts or late or (asked is not None and asked > backoff.patience)
 
-        return AsyncRetrying(wait=pause, stop=stop, retry=retry_if_exception(again or _transient), reraise=True)  # type: ignore[arg-type]
-
-
-def _transient(error: BaseException) -> bool:
-    return isinstance(error, ModelError) and error.transient
+        return AsyncRetrying(wait=pause, stop=stop, retry=retry_if_exception(again), reraise=True)
 
 
 def _retry_after(state: RetryCallState) -> float | None:
