@@ -11,7 +11,8 @@ from nets import network, prompts, seconds
 from transformers import PreTrainedModel
 
 from consilience.decode.binding import Bound, bind
-from consilience.decode.engine import Engine, Row
+from consilience.decode.engine import Engine
+from consilience.decode.row import Row
 from consilience.decode.tensors import Alone
 from consilience.model import Combiner
 from consilience.types import Sampling

@@ -144,6 +144,8 @@ class Method(ABC):
     """Whether it reads members' texts; False for methods that also work on recorded scores alone."""
     compares: ClassVar[bool] = False
     """Whether it compares readings, so that the request must have an answer format."""
+    mixed: ClassVar[bool] = False
+    """For the token level: whether members may have different vocabularies."""
     must_fit: ClassVar[bool] = False
     """Whether it cannot run before `fit`."""
     extras: ClassVar[frozenset[str]] = frozenset()

@@ -91,11 +91,25 @@ class Combiner(Protocol):
     """A pure function of the members' next-token distributions, equal by value, so that rows share a batch.
 
     `combine(logits)` takes a float32 tensor [members, rows, vocabulary] of raw logits, on one device, and returns
-    scores [rows, vocabulary] that the sampler turns into probabilities by softmax.
+    scores [rows, vocabulary] that the sampler turns into probabilities by softmax. Two attributes are optional:
+    `reads`, the indices of the members that it takes (in that order; the others are not run), and
+    `without(gone: frozenset[int]) -> Combiner | None`, the combiner that goes on when members at these places of
+    `logits` have left a row (None: the row fails, as it does without this method).
     """
 
     def combine(self, logits: Any) -> Any:
         """Scores of the next token, [rows, vocabulary]."""
+        ...
+
+
+class HandOver(Protocol):
+    """Says token by token who is run and who writes: a pure function of what is seen, equal by value.
+
+    Methods subclass `decode.policy.Policy`, which names what is seen (`Sight`), what is decided (`Move`) and the options.
+    """
+
+    def decide(self, sight: Any) -> Any:
+        """Who must be asked before the row can go on, or who writes."""
         ...
 
 
@@ -112,15 +126,16 @@ class NextTokens(Protocol):
         """Digest of the id-to-token map; equal digests may be mixed by id."""
         ...
 
-    def refuses(self, peers: Sequence[NextTokens]) -> str | None:
-        """Why these models (self among them) cannot decode together, such as another host, another vocabulary or too
-        little memory for all of them at once; None when they can. Asked when a team is bound."""
+    def refuses(self, peers: Sequence[NextTokens], *, mixed: bool = False) -> str | None:
+        """Why these models (self among them) cannot decode together, such as another host, another vocabulary (unless
+        `mixed`) or too little memory for all of them at once; None when they can. Asked when a team is bound."""
         ...
 
-    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
-                     draws: Draws, scope: Scope) -> list[Reply]:
+    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner | HandOver,
+                     draws: Draws, scope: Scope, state: Sequence[float] = ()) -> list[Reply]:
         """Decode one text with `peers` (self first): `requests[i]` is the rendered prompt of `peers[i]`, the sampling is
-        that of `requests[0]`, and every token is drawn from the combined distribution. One reply per draw."""
+        that of `requests[0]`, and every token is drawn as the combiner or policy says; `state` are the numbers that a
+        policy's row begins with. One reply per draw. A peer that left is in `absent`; `note` says who wrote how much."""
         ...
 
     async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:

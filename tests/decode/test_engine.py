@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import pytest
 import torch
 
-from consilience.decode.binding import Bound, bind
-from consilience.decode.engine import Engine, Row
+from consilience.decode.engine import Engine
 from consilience.decode.tensors import Alone, MeanLogits
-from consilience.model import Combiner
 from consilience.types import Sampling
-from tests.models.local.tiny import network
-
-VOCABULARY = 97
-GREEDY = Sampling(temperature=0)
-
-
-@cache
-def bound(family: str, seed: int = 0) -> Bound:
-    return bind(network(family, VOCABULARY, seed))
-
-
-def prompt(seed: int, size: int | None = None) -> tuple[int, ...]:
-    draw = torch.Generator().manual_seed(seed)
-    size = size or int(torch.randint(3, 25, (), generator=draw))
-    return tuple(torch.randint(1, VOCABULARY, (size,), generator=draw).tolist())
-
-
-def row(ids: Sequence[tuple[int, ...]], sampling: Sampling = GREEDY, *, noise: int = 0, limit: int = 12,
-        stop: frozenset[int] = frozenset(), watch: Callable[[Sequence[int]], bool] | None = None,
-        logprobs: int | None = None) -> Row:
-    return Row(tuple(ids), sampling, noise, stop, limit, lambda _: None, watch, logprobs)
-
-
-def run(models: Sequence[Bound], rows: Sequence[Row], combiner: Combiner | None = None, lanes: int = 8,
-        room: int | None = None) -> Engine:
-    waiting = list(rows)
-    ended: list[Row] = []
-    for one in rows:
-        one.done = ended.append
-
-    def source(most: int) -> list[Row]:
-        given = waiting[:most]
-        del waiting[:most]
-        return given
-
-    engine = Engine([m.slots() for m in models], combiner or Alone(), VOCABULARY, lanes=lanes, room=room)
-    engine.run(source)
-    assert len(ended) == len(rows)
-    assert {id(r) for r in ended} == {id(r) for r in rows}
-    assert engine.slots[0].length == []
-    return engine
-
+from tests.decode.scenes import VOCABULARY, bound, prompt, row, run
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "mistral", "gpt2"])
 def test_greedy_text_is_that_of_generate_with_rows_joining(family: str) -> None:
@@ -88,8 +43,8 @@ def test_equal_prompts_share_a_prefill_and_keep_their_own_noise() -> None:
     together = [row([prompt(2)], sampling, noise=i) for i in range(5)]
     pushed: list[int] = []
     engine = Engine([model.slots()], Alone(), VOCABULARY)
-    push = engine.slots[0].push
-    engine.slots[0].push = lambda lo, ids, **k: (pushed.append(len(ids)), push(lo, ids, **k))[1]    # type: ignore
+    push = engine.slots[0].push_with_states
+    engine.slots[0].push_with_states = lambda at, ids, **k: (pushed.append(len(ids)), push(at, ids, **k))[1]    # type: ignore
     waiting = [together]
     engine.run(lambda most: waiting.pop() if waiting else [])
     assert pushed[0] == 1

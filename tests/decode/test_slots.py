@@ -65,11 +65,12 @@ def _apply(slots: Slots, texts: list[list[int]], name: str, draw: torch.Generato
     elif name == "push":
         more = [ids(number(0, 5)) for _ in texts]
         more[0] = more[0] or ids(1)
-        logits = slots.push(0, more, every=True)
+        longest = max(map(len, more))
+        logits = slots.push(0, more, last=longest).reshape(len(more), longest, -1)
         for row, extra in enumerate(more):
             texts[row] += extra
             wanted = plain(model.model, texts[row])[len(texts[row]) - len(extra):]
-            torch.testing.assert_close(logits[row, :len(extra)], wanted, atol=1e-4, rtol=0)
+            torch.testing.assert_close(logits[row, longest - len(extra):], wanted, atol=1e-4, rtol=0)
     elif name == "step":
         new = [ids(1) for _ in texts]
         slots.push(0, new)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from consilience.model import Card, Combiner, Measured, Model, NextTokens, Quotes, stream_whole
+from consilience.model import Card, Combiner, HandOver, Measured, Model, NextTokens, Quotes, stream_whole
 from consilience.prompt import letter, render
 from consilience.store import Store, draw_key
 from consilience.types import AnswerFormat, Draws, Event, Quote, Reply, Request, Scope, Token, Usage
@@ -169,13 +169,13 @@ class Rehearsing:
         power = self.inner.power(NextTokens)
         return power.vocabulary if power is not None else ""
 
-    def refuses(self, peers: Sequence[Any]) -> str | None:
+    def refuses(self, peers: Sequence[Any], *, mixed: bool = False) -> str | None:
         """What the model itself says of decoding with the models of these peers."""
         own, others = self.inner.power(NextTokens), [peer.inner.power(NextTokens) for peer in peers]
-        return own.refuses(others) if own is not None else None
+        return own.refuses(others, mixed=mixed) if own is not None else None
 
-    async def decode(self, peers: Sequence[Any], requests: Sequence[Request], combiner: Combiner, draws: Draws,
-                     scope: Scope) -> list[Reply]:
+    async def decode(self, peers: Sequence[Any], requests: Sequence[Request], combiner: Combiner | HandOver,
+                     draws: Draws, scope: Scope, state: Sequence[float] = ()) -> list[Reply]:
         """One stand-in text; every peer reads its prompt and computes every token."""
         replies = []
         for draw in range(draws.first, draws.first + draws.n):

@@ -111,8 +111,8 @@ def _small_window(config: Any) -> Iterator[None]:
 
 @torch.inference_mode()
 def _difference(model: PreTrainedModel, lean: Lean | None = None) -> float | str:
-    """Largest difference between slots and a plain forward over four rows, a ragged push, a rollback and a fork, per
-    unit of the largest logit; or what the library said when it refused."""
+    """Largest difference between slots and a plain forward over four rows, a ragged push, a rollback, a fork and a push
+    to some of the rows, per unit of the largest logit; or what the library said when it refused."""
     config = model.config.get_text_config()
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, config.vocab_size, (5, 24), generator=generator).tolist()
@@ -133,6 +133,9 @@ def _difference(model: PreTrainedModel, lean: Lean | None = None) -> float | str
             texts = [(t[:-2] if i == 1 else t) + s for i, (t, s) in enumerate(zip([*texts, texts[2]], step, strict=True))]
             got.append(slots.push(0, step))
             wanted.append(_plain(model, texts))
+            some = [texts[i] + ids[i][:n] for i, n in ((1, 1), (4, 3))]
+            got.append(slots.push([1, 4], [ids[1][:1], ids[4][:3]]))
+            wanted.append(_plain(model, some))
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError) as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
     for a, b in zip(got, wanted, strict=True):

@@ -1,84 +1,64 @@
-"""Rows decoded token by token, over one model or several in lockstep.
+"""Rows decoded token by token, over one model or several.
 
-Every model has its own slots, prompt and template; row `i` is the same text in all of them. At each step the members'
-logits go through a combiner, one token is chosen per row, and every model is fed that token. Rows join when lanes are
-free and leave when they are done; one member is ordinary generation.
+Every model has its own slots, prompt and template; row `i` is the same text in all of them. A writer (`writers.py`,
+`speculation.py`) asks the models as the combiner or policy needs them and gives every row its next tokens; a model that
+was not asked catches up when it is. Rows join when lanes are free and leave when they are done; one member is ordinary
+generation.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
+from consilience.decode.feed import Feed
+from consilience.decode.policy import Policy, Speculation
+from consilience.decode.row import Row
 from consilience.decode.sampler import Plan
 from consilience.decode.slots import Slots
+from consilience.decode.speculation import Speculating
+from consilience.decode.vocabulary import Vocabulary
+from consilience.decode.writers import HandingOver, Lockstep, Writer
 from consilience.errors import ModelError
 from consilience.model import Combiner
-from consilience.types import Sampling
 
-PREFILL = 4096
-"""Most prompt tokens, padding included, of one prefill."""
-
-
-@dataclass(slots=True, eq=False)
-class Row:
-    """One text to be decoded: what is asked, then what came."""
-
-    prompts: tuple[tuple[int, ...], ...]
-    """Prompt ids, one tuple per member."""
-    sampling: Sampling
-    noise: int
-    stop_ids: frozenset[int]
-    limit: int
-    """Most new tokens."""
-    done: Callable[[Row], None]
-    """Called once, from the engine's thread, when the row has left."""
-    watch: Callable[[Sequence[int]], bool] | None = None
-    logprobs: int | None = None
-    """None: none wanted; k: with the k likeliest alternatives."""
-    cancelled: bool = False
-
-    ids: list[int] = field(default_factory=list)
-    """New tokens, without the one that ended the row."""
-    emitted: int = 0
-    """New tokens, the ending one included."""
-    marks: list[tuple[float, tuple[tuple[int, float], ...]]] = field(default_factory=list)
-    """Log-probability (of the combined distribution at temperature 1) and alternatives of each of `ids`."""
-    reason: str = ""
-    """`stop`, `length`, `cancelled` or `error`."""
-    error: ModelError | None = None
-    seconds: float = 0.0
-    """Its share of the time of the steps that it took part in."""
-
+log = logging.getLogger(__name__)
 
 Source = Callable[[int], list[Row]]
 """Gives at most so many rows that are waiting now."""
+
+
+def writer_of(combiner: Combiner | Policy, feeds: Sequence[Feed], vocabularies: Sequence[Vocabulary] = ()) -> Writer:
+    """The writer for a combiner, a policy or a speculation."""
+    if isinstance(combiner, Policy):
+        return HandingOver(combiner, feeds, vocabularies)
+    return Speculating(combiner, feeds) if isinstance(combiner, Speculation) and len(feeds) > 1 else Lockstep(combiner, feeds)
 
 
 class Engine:
     """Decodes the rows of a source until none is waiting or live.
 
     `vocabulary` is the number of ids in use: logits beyond it (padding of the embedding) are cut off. `room` bounds the
-    bytes of all caches; at least one row is always admitted.
+    bytes of all caches; at least one row is always admitted. When memory runs out all the same, half of the rows wait
+    and go on later.
     """
 
-    def __init__(self, slots: Sequence[Slots], combiner: Combiner, vocabulary: int, *, lanes: int = 128,
-                 room: int | None = None) -> None:
+    def __init__(self, slots: Sequence[Slots], combiner: Combiner | Policy, vocabulary: int, *, lanes: int = 128,
+                 room: int | None = None, vocabularies: Sequence[Vocabulary] = ()) -> None:
         self.slots = list(slots)
-        self.combiner = combiner
         self.vocabulary = vocabulary
+        self.feeds = [Feed(s, m, vocabulary) for m, s in enumerate(slots)]
+        self.writer = writer_of(combiner, self.feeds, vocabularies)
         self.lanes = lanes
         self.room = room
         self.rows: list[Row] = []
         self.waiting: deque[Row] = deque()
         self.steps = 0
         self._plan: Plan | None = None
-        self._joining: list[Row] = []
 
     @torch.inference_mode()
     def run(self, source: Source) -> None:
@@ -86,16 +66,13 @@ class Engine:
         while True:
             free = self.lanes - len(self.rows)
             if free >= min(2, self.lanes) or not self.rows:
-                self.waiting.extend(source(free - len(self.waiting)))
+                self.waiting.extend(source(max(0, free - len(self.waiting))))
                 self._join(self._admitted(free))
             if self.rows:
-                self._step()
+                self.steps += 1
+                self._advance(0)
             elif not self.waiting:
                 return
-
-    def unfinished(self) -> list[Row]:
-        """Rows that the engine holds and has not finished, for reporting a failure."""
-        return [r for r in (*self.rows, *self._joining, *self.waiting) if not r.reason]
 
     def _admitted(self, free: int) -> list[Row]:
         chosen: list[Row] = []
@@ -120,90 +97,70 @@ class Engine:
         return sum(s.cost(rows, columns) for s in self.slots)
 
     def _join(self, new: Sequence[Row]) -> None:
-        """Prefill new rows behind the live ones; rows with equal prompts share one prefill."""
-        shared: dict[tuple[tuple[int, ...], ...], list[Row]] = {}
-        for row in new:
-            shared.setdefault(row.prompts, []).append(row)
-        self._joining = list(new)
-        for chunk in _chunks(sorted(shared, key=lambda p: -max(map(len, p)))):
-            begun = time.perf_counter()
-            lo = len(self.rows)
-            logits = torch.stack([s.push(lo, [p[m] for p in chunk])[:, :self.vocabulary]
-                                  for m, s in enumerate(self.slots)])
-            origin = list(range(len(chunk)))
-            self.rows += [shared[p][0] for p in chunk]
-            for place, prompt in enumerate(chunk):
-                siblings = shared[prompt][1:]
-                for s in self.slots:
-                    s.fork(lo + place, range(len(self.rows), len(self.rows) + len(siblings)))
-                self.rows += siblings
-                origin += [place] * len(siblings)
-            if len(origin) > len(chunk):
-                logits = logits[:, torch.tensor(origin, device=logits.device)]
-            self._plan = None
-            joined = self.rows[lo:]
-            self._advance(lo, logits, self._plan_of(joined), begun)
-        self._joining = []
+        """Start new rows behind the live ones, and give them their first token."""
+        if not new:
+            return
+        lo = len(self.rows)
+        self.rows += sorted(new, key=lambda row: -self._read(row))
+        for s in self.slots:
+            s.open(len(new))
+        self._plan = None
+        self._advance(lo)
 
-    def _step(self) -> None:
-        """One token for every live row."""
+    def _read(self, row: Row) -> int:
+        return max(map(len, row.prompts)) + len(row.ids)
+
+    def _advance(self, lo: int) -> None:
+        """Let each of the rows from `lo` on take its next tokens, and the finished ones leave."""
         begun = time.perf_counter()
-        ids = [row.ids[-1:] for row in self.rows]
-        logits = torch.stack([s.push(0, ids)[:, :self.vocabulary] for s in self.slots])
-        if self._plan is None:
-            self._plan = self._plan_of(self.rows)
-        self.steps += 1
-        self._advance(0, logits, self._plan, begun)
-
-    def _plan_of(self, rows: Sequence[Row]) -> Plan:
-        texts = [(*r.prompts[0], *r.ids) for r in rows] if any(r.sampling.repetition_penalty != 1 for r in rows) else [()] * len(rows)
-        return Plan.of([r.sampling for r in rows], [r.noise for r in rows], self.vocabulary, texts, self.slots[0].device)
-
-    def _advance(self, lo: int, logits: Tensor, plan: Plan, begun: float) -> None:
-        """Choose a token for each of the rows from `lo` on, and let the finished ones leave."""
-        rows = self.rows[lo:lo + logits.shape[1]]
-        scores = self.combiner.combine(logits)
-        chosen = plan.choose(scores, [row.emitted for row in rows])
-        marks = self._marks(rows, scores, chosen)
-        sound = torch.isfinite(scores.gather(1, chosen[:, None]))[:, 0].tolist()
-        over: list[int] = []
-        for place, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
-            reason = self._take(row, token, next(marks)) if sound[place] else "error"
-            if reason:
-                row.reason = reason
-                over.append(lo + place)
+        rows = self.rows[lo:]
+        try:
+            self.writer.write(range(lo, lo + len(rows)), rows, self._plan_of(lo, rows))
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            return self._shed(error)
         share = (time.perf_counter() - begun) / len(rows)
-        for row in rows:
+        over: list[int] = []
+        for place, row in enumerate(rows, lo):
             row.seconds += share
+            if row.reason:
+                over.append(place)
         for place in reversed(over):
             self._leave(place)
 
-    def _take(self, row: Row, token: int, mark: tuple[float, tuple[tuple[int, float], ...]] | None) -> str:
-        """Append a token; the reason why the row is over, or an empty string."""
-        row.emitted += 1
-        if token in row.stop_ids:
-            return "stop"
-        row.ids.append(token)
-        if mark is not None:
-            row.marks.append(mark)
-        if row.watch is not None and row.watch(row.ids):
-            return "stop"
-        if row.cancelled:
-            return "cancelled"
-        return "length" if row.emitted >= row.limit else ""
+    def _plan_of(self, lo: int, rows: Sequence[Row]) -> Plan:
+        """How these rows are sampled; kept for all live rows until one joins or leaves."""
+        if lo == 0 and self._plan is not None:
+            return self._plan
+        texts = [(*r.prompts[0], *r.ids) for r in rows] if any(r.sampling.repetition_penalty != 1 for r in rows) else [()] * len(rows)
+        plan = Plan.of([r.sampling for r in rows], [r.noise for r in rows], self.vocabulary, texts, self.slots[0].device)
+        if lo == 0:
+            self._plan = plan
+        return plan
 
-    def _marks(self, rows: Sequence[Row], scores: Tensor,
-               chosen: Tensor) -> Iterator[tuple[float, tuple[tuple[int, float], ...]] | None]:
-        wanted = [row.logprobs for row in rows]
-        if all(w is None for w in wanted):
-            yield from [None] * len(rows)
-            return
-        log_p = torch.log_softmax(scores, -1)
-        own = log_p.gather(1, chosen[:, None])[:, 0].tolist()
-        k = min(max(w or 0 for w in wanted), scores.shape[-1])
-        values, ids = (t.tolist() for t in log_p.topk(k, dim=-1)) if k else ([[]] * len(rows), [[]] * len(rows))
-        for place, w in enumerate(wanted):
-            yield None if w is None else (own[place], tuple(zip(ids[place][:w], values[place][:w], strict=True)))
+    def _shed(self, error: Exception) -> None:
+        """Memory ran out: the later half of the rows wait and are read anew when others have left."""
+        keep = len(self.rows) // 2
+        log.warning("out of memory with %d rows; %d wait, and at most %d run at once from now on (%s)", len(self.rows),
+                    len(self.rows) - keep, max(keep, 1), str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+        self.lanes = max(keep, 1)
+        if not keep:
+            self.rows[0].reason = "error"
+            self.rows[0].error = ModelError(f"out of memory with a single row of {self._read(self.rows[0])} tokens", reason="memory")
+            self._leave(0)
+        for row in reversed(self.rows[keep:]):
+            self.waiting.appendleft(row)
+            for s in self.slots:
+                s.leave(len(s.length) - 1)
+        del self.rows[keep:]
+        self._plan = None
+        for place, row in enumerate(self.rows):
+            row.draft.clear()
+            for feed in self.feeds:
+                feed.settle(place, row)
+        for s in self.slots:
+            s.shrink()
 
     def _leave(self, place: int) -> None:
         row = self.rows[place]
@@ -211,12 +168,9 @@ class Engine:
         self.rows.pop()
         self._plan = None
         for s in self.slots:
-            if row.reason == "error":
+            if row.gone or row.reason == "error":
                 s.wipe(place)
             s.leave(place)
-        if row.reason == "error":
-            row.error = ModelError("the logits of a row were not finite numbers: the weights, or the combiner's result, "
-                                   "hold NaN or rule out every token")
         row.done(row)
 
     def _finish(self, row: Row, reason: str) -> None:
@@ -224,14 +178,7 @@ class Engine:
         row.done(row)
 
 
-def _chunks(prompts: Sequence[tuple[tuple[int, ...], ...]]) -> Iterator[list[tuple[tuple[int, ...], ...]]]:
-    """Prompts, longest first, in groups that fit one prefill and waste little on padding."""
-    chunk: list[tuple[tuple[int, ...], ...]] = []
-    for prompt in prompts:
-        size, top = max(map(len, prompt)), max(map(len, chunk[0])) if chunk else 0
-        if chunk and ((len(chunk) + 1) * top > PREFILL or top > 2 * size + 64):
-            yield chunk
-            chunk = []
-        chunk.append(prompt)
-    if chunk:
-        yield chunk
+def _out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch, on any device, or Python says that memory ran out."""
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text or "allocate memory" in text

@@ -74,8 +74,9 @@ class Lean:
                       mlp.down_proj.bias, kind)
 
     def __call__(self, slots: Slots, ids: Tensor, position: Tensor, mask: Tensor | dict[str, Tensor],
-                 keep: Tensor | None) -> Tensor:
-        """Logits [rows, tokens, vocabulary]; with `keep` [rows, 1] only those of these places. See `Slots.push`."""
+                 keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits [rows, tokens, vocabulary] and the hidden states that they come from; with `keep` [rows, k] only those
+        of these places. See `Slots.push`."""
         n, q = ids.shape
         groups, size = self.heads // self.kv_heads, self.size
         cos, sin = self.cos[position].reshape(n * q, 1, size), self.sin[position].reshape(n * q, 1, size)
@@ -102,7 +103,8 @@ class Lean:
         x = x.view(n, q, -1)
         if keep is not None:
             x = torch.take_along_dim(x, keep[..., None], dim=1)
-        return self.head(rms_norm(x, x.shape[-1:], self.norm, self.eps))
+        x = rms_norm(x, x.shape[-1:], self.norm, self.eps)
+        return self.head(x), x
 
 
 def _fold(mask: Tensor, groups: int) -> Tensor:

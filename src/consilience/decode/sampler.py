@@ -21,10 +21,12 @@ def noise_key(*parts: object) -> int:
     return int(digest(list(parts))[:16], 16)
 
 
-def uniforms(keys: Sequence[int], indices: Sequence[int]) -> np.ndarray:
-    """One number in (0, 1) for each row: splitmix64 (Steele, Lea, Flood 2014) of key and token index."""
+def uniforms(keys: Sequence[int], indices: Sequence[int], kind: int = 0) -> np.ndarray:
+    """One number in (0, 1) for each row: splitmix64 (Steele, Lea, Flood 2014) of key and token index. `kind` tells
+    several numbers for one token apart."""
     z = np.array(keys, dtype=np.uint64)
     with np.errstate(over="ignore"):
+        z = z ^ np.uint64(kind * 0xD1B54A32D192ED03 & 0xFFFFFFFFFFFFFFFF)
         z = z + (np.array(indices, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -68,23 +70,47 @@ class Plan:
 
     def choose(self, scores: Tensor, indices: Sequence[int]) -> Tensor:
         """Token ids [rows] from float32 scores [rows, vocabulary]; `indices` are the tokens' indices in their rows."""
-        if self.seen is not None:
-            punished = torch.where(scores < 0, scores * self.penalty, scores / self.penalty)
-            scores = torch.where(self.seen, punished, scores)
+        scores = self._punished(scores, self.seen)
         best = scores.argmax(-1)
-        chosen = best if self.all_greedy else torch.where(self.greedy, best, self._draw(scores, indices))
+        chosen = best if self.all_greedy else torch.where(self.greedy, best, self.draw(self._filtered(scores), indices))
         if self.seen is not None:
-            self.seen[torch.arange(len(chosen), device=chosen.device), chosen] = True
+            note(self.seen, chosen)
         return chosen
 
-    def _draw(self, scores: Tensor, indices: Sequence[int]) -> Tensor:
+    def probabilities(self, scores: Tensor, seen: Tensor | None) -> Tensor:
+        """The distribution that `choose` draws from, float64 [rows, vocabulary], with `seen` in place of the plan's own
+        record of tokens; all on one token for greedy rows."""
+        scores = self._punished(scores, seen)
+        certain = torch.zeros_like(scores, dtype=torch.float64).scatter_(1, scores.argmax(-1, keepdim=True), 1.0)
+        return certain if self.all_greedy else torch.where(self.greedy[:, None], certain, self._filtered(scores))
+
+    def part(self, which: Sequence[int]) -> Plan:
+        """The plan of some of the rows. Its record of tokens is a copy."""
+        index = torch.tensor(which, device=self.greedy.device)
+        return Plan(tuple(self.keys[i] for i in which), self.greedy[index], self.temperature[index], self.top_k[index],
+                    self.top_p[index], self.min_p[index], self.penalty[index],
+                    None if self.seen is None else self.seen[index], self.all_greedy, self.widest)
+
+    def _punished(self, scores: Tensor, seen: Tensor | None) -> Tensor:
+        if seen is None:
+            return scores
+        return torch.where(seen, torch.where(scores < 0, scores * self.penalty, scores / self.penalty), scores)
+
+    def _filtered(self, scores: Tensor) -> Tensor:
         scaled = scores / self.temperature
         if self.widest:
             scaled = scaled.masked_fill(scaled < self._threshold(scaled), -torch.inf)
-        mass = torch.softmax(scaled, -1).double().cumsum(-1)
-        noise = torch.from_numpy(uniforms(self.keys, indices)).to(scores.device)[:, None]
-        aim = torch.minimum(noise * mass[:, -1:], mass[:, -1:] * (1 - 1e-15))
-        return torch.searchsorted(mass, aim, right=True)[:, 0].clamp_max(scores.shape[-1] - 1)
+        return torch.softmax(scaled, -1).double()
+
+    def draw(self, weights: Tensor, indices: Sequence[int], kind: int = 0) -> Tensor:
+        """Token ids [rows], drawn in proportion to `weights`, float64 [rows, vocabulary]."""
+        mass = weights.cumsum(-1)
+        aim = torch.minimum(self.noise(indices, kind) * mass[:, -1:], mass[:, -1:] * (1 - 1e-15))
+        return torch.searchsorted(mass, aim, right=True)[:, 0].clamp_max(weights.shape[-1] - 1)
+
+    def noise(self, indices: Sequence[int], kind: int = 0) -> Tensor:
+        """A number in (0, 1) for each row's token, float64 [rows, 1]; see `uniforms`."""
+        return torch.from_numpy(uniforms(self.keys, indices, kind)).to(self.greedy.device)[:, None]
 
     def _threshold(self, scaled: Tensor) -> Tensor:
         """Smallest score that stays, [rows, 1]; tokens of equal score stay or go together."""
@@ -95,6 +121,14 @@ class Plan:
         keep &= p >= self.min_p * p[:, :1]
         keep[:, 0] = True
         return values.masked_fill(~keep, torch.inf).min(-1, keepdim=True).values
+
+
+def note(seen: Tensor, chosen: Tensor, where: Tensor | None = None) -> None:
+    """Mark each row's token (of the rows `where`) in a record of tokens, bool [rows, vocabulary]."""
+    rows = torch.arange(len(chosen), device=chosen.device)
+    if where is not None:
+        rows, chosen = rows[where], chosen[where]
+    seen[rows, chosen] = True
 
 
 def _seen(samplings: Sequence[Sampling], texts: Sequence[Sequence[int]], vocabulary: int,

@@ -21,7 +21,8 @@ from consilience.errors import ModelError
 LANES = 4
 """Fewest rows of a matrix product. With fewer, another kernel runs and the last bits of a row differ."""
 TOKENS = 16
-"""Several tokens per row are padded to a multiple of this, so that the kernels cut every row into the same blocks."""
+"""More than half as many tokens per row are padded to a multiple of this, fewer to a power of two, so that the kernels
+cut every row into the same blocks whatever else is pushed."""
 
 
 def width_step(dtype: torch.dtype) -> int:
@@ -33,6 +34,11 @@ def _doubled(least: int, wanted: int) -> int:
     while least < wanted:
         least *= 2
     return least
+
+
+def bucket(count: int) -> int:
+    """How many tokens a push of `count` carries per row."""
+    return _doubled(1, count) if count <= TOKENS // 2 else -(-count // TOKENS) * TOKENS
 
 
 def token_bytes(config: Any, dtype: torch.dtype) -> int:
@@ -60,7 +66,7 @@ class Slots(Cache):
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
         self._rows = self._columns = 0
-        self._at: tuple[Tensor, Tensor, int, int, int]
+        self._at: tuple[Tensor, Tensor, slice | Tensor, int]
 
     @property
     def nbytes(self) -> int:
@@ -80,10 +86,10 @@ class Slots(Cache):
         """Keys and values [rows, tokens, heads, size] into the columns of this push; the views to attend over."""
         keys = self._hold(self._keys, layer, key.shape[2], key.shape[3])
         values = self._hold(self._values, layer, value.shape[2], value.shape[3])
-        rows, columns, lo, hi, width = self._at
+        rows, columns, seen, width = self._at
         keys[rows, :, columns] = key
         values[rows, :, columns] = value
-        return keys[lo:hi, :, :width], values[lo:hi, :, :width]
+        return keys[seen, :, :width], values[seen, :, :width]
 
     def _hold(self, held: dict[int, Tensor], layer: int, heads: int, size: int) -> Tensor:
         """The layer's tensor, grown to the capacity in force. New columns are zeros: NaN behind a mask would leak."""
@@ -101,44 +107,67 @@ class Slots(Cache):
         self._rows = _doubled(LANES, max(rows, self._rows))
         self._columns = _doubled(64, max(columns, self._columns))
 
-    def push(self, lo: int, ids: Sequence[Sequence[int]], *, every: bool = False) -> Tensor:
-        """Give row `lo + i` the tokens `ids[i]` (ragged; an empty one stands still) and advance it by as many.
+    def open(self, count: int) -> None:
+        """Start so many empty rows behind the live ones."""
+        self.length += [0] * count
 
-        Rows that do not exist yet are started; lanes beyond the pushed rows carry dummies in columns nobody sees. Returns the float32 logits after each row's last token,
-        [rows, vocabulary], or with `every` after each token, [rows, longest, vocabulary] (beyond a row's own count:
-        meaningless).
+    def push(self, rows: int | Sequence[int], ids: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
+        """Give row `rows[i]` the tokens `ids[i]` (ragged; an empty one stands still) and advance it by as many.
+
+        `rows` is a list in rising order, or the first of as many rows as there are ids; rows behind the live ones are
+        started. Lanes beyond the pushed rows carry dummies in columns nobody sees. Returns the float32 logits after
+        each row's last token, [rows, vocabulary]; with `last=k` after each of its last k tokens, [rows, k, vocabulary]
+        (or fewer, where all rows are shorter), the last one at the end; before a row's own first: meaningless.
         """
+        return self.push_with_states(rows, ids, last=last, states=False)[0]
+
+    def push_with_states(self, rows: int | Sequence[int], ids: Sequence[Sequence[int]], *, last: int = 1,
+                         states: bool = True) -> tuple[Tensor, Tensor | None]:
+        """`push`, and with `states` also the last hidden states at each row's last token, float32 [rows, width]."""
+        places = range(rows, rows + len(ids)) if isinstance(rows, int) else rows
         counts = [len(row) for row in ids]
-        n, q = len(counts), max(counts)
-        if q > 1:
-            q = -(-q // TOKENS) * TOKENS
-        start = (self.length[lo:lo + n] + [0] * n)[:n]
+        n, q = len(counts), bucket(max(counts))
+        if places[-1] >= len(self.length):
+            self.open(places[-1] + 1 - len(self.length))
+        start = [self.length[place] for place in places]
         self._refuse_overflow(start, counts)
         lanes = max(n, -(-LANES // q))
-        lead = [self.length[row] if row < len(self.length) else 0 for row in range(lo, lo + lanes)]
+        dense = places[-1] - places[0] == n - 1
+        spare = range(places[-1] + 1, places[-1] + 1 + lanes - n) if dense else range(
+            len(self.length), len(self.length) + lanes - n)
+        lead = start + [self.length[place] if place < len(self.length) else 0 for place in spare]
         width = -(-(max(lead) + q) // self._step) * self._step
-        self.reserve(lo + lanes, width)
-        flat = torch.tensor([[*row, *[0] * (q - len(row))] for row in ids] + [[0] * q] * (lanes - n),
-                            device=self.device)
+        self.reserve(max(places[-1] + 1, spare.stop if lanes > n else 0), width)
+        flat = torch.tensor([[*row, *[0] * (q - len(row))] for row in ids] + [[0] * q] * (lanes - n), device=self.device)
         position = torch.tensor(lead, device=self.device)[:, None]
         if q > 1:
             position = position + torch.arange(q, device=self.device)
-        self._at = (torch.arange(lo, lo + lanes, device=self.device)[:, None], position, lo, lo + lanes, width)
-        logits = self._forward(flat, position, width, [max(c - 1, 0) for c in counts] + [0] * (lanes - n), every)
-        self.length[lo:lo + n] = [s + c for s, c in zip(start, counts, strict=True)]
-        return logits[:n].float() if every else logits[:n, 0].float()
+        index = torch.tensor([*places, *spare], device=self.device)
+        self._at = (index[:, None], position, slice(places[0], places[0] + lanes) if dense else index, width)
+        kept = min(last, q)
+        ends = [[max(c - k, 0) for k in range(kept, 0, -1)] for c in counts] + [[0] * kept] * (lanes - n)
+        logits, hidden = self._forward(flat, position, width, ends, states)
+        for place, begun, count in zip(places, start, counts, strict=True):
+            self.length[place] = begun + count
+        return (logits[:n, 0] if last == 1 else logits[:n, :kept]).float(), hidden[:n].float() if hidden is not None else None
 
-    def _forward(self, ids: Tensor, position: Tensor, width: int, last: list[int], every: bool) -> Tensor:
+    def _forward(self, ids: Tensor, position: Tensor, width: int, ends: list[list[int]],
+                 states: bool) -> tuple[Tensor, Tensor | None]:
         if self.limit is not None:
             position = position.clamp_max(self.limit - 1)
-        keep = None
-        if not every and ids.shape[1] > 1:      # each row's last place, repeated where there are few rows
-            keep = torch.tensor(last, device=self.device)[:, None].expand(-1, -(-LANES // len(last)))
+        at = keep = torch.tensor(ends, device=self.device)
+        if keep.numel() < LANES:                # repeated where there are few rows: see `LANES`
+            keep = keep.repeat(1, -(-LANES // keep.numel()))
         mask = self._masks.of(self._at[1], width, self.dtype)
+        short = None if ids.shape[1] == 1 else keep
         if self.lean is not None:
-            return self.lean(self, ids, position, mask, keep)
-        return self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True,
-                          attention_mask=mask, logits_to_keep=0 if keep is None else keep).logits
+            logits, hidden = self.lean(self, ids, position, mask, short)
+            return logits, hidden[:, at.shape[1] - 1] if states else None
+        out = self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True, attention_mask=mask,
+                         logits_to_keep=0 if short is None else short, output_hidden_states=states)
+        if not states:
+            return out.logits, None
+        return out.logits, torch.take_along_dim(out.hidden_states[-1], at[:, -1:, None], dim=1)[:, 0]
 
     def _refuse_overflow(self, start: Sequence[int], counts: Sequence[int]) -> None:
         if self.limit is not None:
@@ -154,33 +183,52 @@ class Slots(Cache):
         self.length[row] -= count
 
     def fork(self, row: int, into: Sequence[int]) -> None:
-        """Copy a row into the rows `into`, which must be the next ones behind the live rows."""
-        if list(into) != list(range(len(self.length), len(self.length) + len(into))):
+        """Copy a row into the rows `into`: open ones that are empty, or the next ones behind the live rows."""
+        fresh = [place for place in into if place >= len(self.length)]
+        if fresh != list(range(len(self.length), len(self.length) + len(fresh))):
             raise ValueError(f"forks go behind the {len(self.length)} live rows, not into {list(into)}")
+        if full := [place for place in into if place < len(self.length) and self.length[place]]:
+            raise ValueError(f"forks go into empty rows; rows {full} hold tokens")
         if not into:
             return
         size = self.length[row]
-        self.reserve(len(self.length) + len(into), size)
+        self.open(len(fresh))
+        self.reserve(len(self.length), size)
+        index = torch.tensor(list(into), device=self.device)
         for held in (self._keys, self._values):
             for layer in held:
                 tensor = self._hold(held, layer, held[layer].shape[1], held[layer].shape[3])
-                tensor[into[0]:into[-1] + 1, :, :size] = tensor[row, :, :size]
-        self.length += [size] * len(into)
+                tensor[index, :, :size] = tensor[row, :, :size].clone()
+        for place in into:
+            self.length[place] = size
 
     def leave(self, row: int) -> None:
         """Drop a row; the last live row moves into its place."""
         last = len(self.length) - 1
-        if row != last:
-            size = self.length[last]
-            for tensor in (*self._keys.values(), *self._values.values()):
-                tensor[row, :, :size] = tensor[last, :, :size]
-            self.length[row] = self.length[last]
+        size = self.length[last]
+        if row != last and size:
+            for held in (self._keys, self._values):
+                for layer in held:
+                    tensor = self._hold(held, layer, held[layer].shape[1], held[layer].shape[3])
+                    tensor[row, :, :size] = tensor[last, :, :size]
+        self.length[row] = size
         self.length.pop()
 
     def wipe(self, row: int) -> None:
         """Overwrite a row with zeros, so that numbers that are not finite cannot leak into a later row."""
         for tensor in (*self._keys.values(), *self._values.values()):
-            tensor[row] = 0
+            tensor[row:row + 1] = 0
+
+    def shrink(self) -> None:
+        """Give back the memory that the live rows do not need."""
+        rows, columns = len(self.length), max(self.length, default=0)
+        self._rows = self._columns = 0
+        self.reserve(max(rows, 1), max(columns, 1))
+        for held in (self._keys, self._values):
+            for layer in held:
+                old = held[layer]
+                held[layer] = old[:self._rows, :, :self._columns].clone()
+                del old
 
     def cost(self, rows: int, columns: int) -> int:
         """Bytes of a cache that holds so many rows and columns, growth by doubling included."""

@@ -46,9 +46,29 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """One member's own logits; the others are not run, unless they draft for it."""
+
+    member: int
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """That member alone."""
+        return (self.member,)
+
+    def combine(self, logits: Tensor) -> Tensor:
+        """[1, rows, vocabulary] to [rows, vocabulary]."""
+        return logits[0]
+
+
+@dataclass(frozen=True, slots=True)
 class MeanLogits:
     """The mean of the members' raw logits: a geometric mean of their distributions."""
 
     def combine(self, logits: Tensor) -> Tensor:
         """[members, rows, vocabulary] to [rows, vocabulary]."""
         return logits.mean(0)
+
+    def without(self, gone: frozenset[int]) -> MeanLogits:
+        """The mean of the others."""
+        return self

@@ -6,20 +6,25 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from consilience.model import Combiner
+from consilience.model import Combiner, HandOver
 from consilience.models.local.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from consilience.decode.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a call needs: calls of equal work share batches. `vocabulary` is the number of ids in use (decoding)."""
+    """What a call needs: calls of equal work share batches. For decoding: `vocabulary` is the number of ids in use, and
+    `words` are the members' tokens, for policies that read text."""
 
     checkpoints: tuple[Checkpoint, ...]
     operation: str
-    combiner: Combiner | None = None
+    combiner: Combiner | HandOver | None = None
     vocabulary: int = 0
+    words: tuple[Vocabulary, ...] = ()
 
 
 class Call:

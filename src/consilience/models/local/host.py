@@ -30,7 +30,7 @@ from consilience.models.local.residency import Residency, free_memory
 if TYPE_CHECKING:
     import torch
 
-    from consilience.decode.engine import Row
+    from consilience.decode.row import Row
     from consilience.models.local.loading import Loaded
 
 LEAST_CACHE = 64 << 20
@@ -295,7 +295,7 @@ class LocalHost:
     def _decode(self, work: Work, loaded: Sequence[Loaded]) -> None:
         from consilience.decode.engine import Engine
         engine = Engine([one.bound.slots() for one in loaded if one.bound is not None], work.combiner, work.vocabulary,
-                        lanes=self.lanes, room=self.cache)
+                        lanes=self.lanes, room=self.cache, vocabularies=work.words)
         items: dict[Row, Item] = {}
 
         def done(row: Row) -> None:

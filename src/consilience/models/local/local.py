@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -15,6 +17,7 @@ from consilience.model import (
     Combiner,
     Continue,
     Embed,
+    HandOver,
     Hidden,
     Measured,
     NextTokens,
@@ -26,13 +29,14 @@ from consilience.model import (
 from consilience.models.local.calls import Work
 from consilience.models.local.checkpoint import open_checkpoint, optional_json
 from consilience.models.local.host import LocalHost, default_host
-from consilience.types import Draws, Event, Reply, Request, Scope, Token, Usage, Wording, digest
+from consilience.types import Absent, Draws, Event, Reply, Request, Scope, Token, Usage, Wording, digest
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from consilience.decode.engine import Row
+    from consilience.decode.row import Row
     from consilience.decode.text import Thinking
+    from consilience.decode.vocabulary import Vocabulary
     from consilience.models.local.chat import Chat, Prompt
 
 P = TypeVar("P")
@@ -122,6 +126,12 @@ class LocalModel:
         """Digest of the id-to-token map."""
         return self._vocabulary[0]
 
+    @cached_property
+    def words(self) -> Vocabulary:
+        """The pieces of text that its ids stand for."""
+        from consilience.decode.vocabulary import Vocabulary
+        return Vocabulary.of(self.chat.tokenizer, self._vocabulary[1])
+
     def power(self, kind: type[P]) -> P | None:
         """Itself for the powers that it offers: a verifier only rates, every other checkpoint does the rest."""
         return cast(P, self) if kind in (RATES if self.checkpoint.verifier else WRITES) else None
@@ -133,10 +143,11 @@ class LocalModel:
         from consilience.decode.tensors import Alone
         return await self.decode([self], [request], Alone(), draws, scope)
 
-    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner,
-                     draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
-        """Decode one text with `peers` (self first) in lockstep; see `model.NextTokens`."""
-        return await self._decode(self._mates(peers), requests, combiner, draws, scope, None)
+    async def decode(self, peers: Sequence[NextTokens], requests: Sequence[Request], combiner: Combiner | HandOver,
+                     draws: Draws = Draws(), scope: Scope = Scope(), state: Sequence[float] = ()) -> list[Reply]:
+        """Decode one text with `peers` (self first); see `model.NextTokens`."""
+        mates = self._mates(peers, mixed=getattr(combiner, "mixed", False))
+        return await self._decode(mates, requests, combiner, draws, scope, None, tuple(state))
 
     def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """Deltas of one draw as its row is decoded, then `done`."""
@@ -159,8 +170,9 @@ class LocalModel:
         finally:
             work.cancel()
 
-    async def _decode(self, mates: Sequence[LocalModel], requests: Sequence[Request], combiner: Combiner,
-                      draws: Draws, scope: Scope, emit: Callable[[str], None] | None) -> list[Reply]:
+    async def _decode(self, mates: Sequence[LocalModel], requests: Sequence[Request], combiner: Combiner | HandOver,
+                      draws: Draws, scope: Scope, emit: Callable[[str], None] | None,
+                      state: tuple[float, ...] = ()) -> list[Reply]:
         if silent := [m._name for m in mates if m.checkpoint.verifier]:
             raise ModelError(f"{', '.join(silent)}: a verifier rates answers and writes none", reason="refused")
         prompts = [m.chat.prompt(r, m.card) for m, r in zip(mates, requests, strict=True)]
@@ -168,23 +180,27 @@ class LocalModel:
         limit = self._limit(mates, ids, requests[0])
         numbers = range(draws.first, draws.first + draws.n)
         rows = [self._row(requests[0], prompts[0], ids, limit, draws.stream, draw, scope, emit) for draw in numbers]
-        work = Work(tuple(m.checkpoint for m in mates), "decode", combiner, min(m._vocabulary[1] for m in mates))
+        for row in rows:
+            row.state, row.stop_ids = state, row.stop_ids.union(*(m._ends for m in mates))
+        words = tuple(m.words for m in mates) if getattr(combiner, "reads_text", False) else ()
+        work = Work(tuple(m.checkpoint for m in mates), "decode", combiner, min(m._vocabulary[1] for m in mates), words)
         done = await self._host.submit(work, rows)
         return [self._reply(mates, row, prompts[0], requests[0], draw) for draw, row in zip(numbers, done, strict=True)]
 
-    def _mates(self, peers: Sequence[NextTokens]) -> list[LocalModel]:
-        if (reason := self.refuses(peers)) is not None:
+    def _mates(self, peers: Sequence[NextTokens], *, mixed: bool) -> list[LocalModel]:
+        if (reason := self.refuses(peers, mixed=mixed)) is not None:
             raise TeamError(reason)
         return [p for p in peers if isinstance(p, LocalModel)]
 
-    def refuses(self, peers: Sequence[NextTokens]) -> str | None:
-        """Why these models cannot decode together (other hosts, other vocabularies, too little memory), or None."""
+    def refuses(self, peers: Sequence[NextTokens], *, mixed: bool = False) -> str | None:
+        """Why these models cannot decode together (other hosts, too little memory, and unless `mixed` other
+        vocabularies), or None."""
         mates = [p for p in peers if isinstance(p, LocalModel)]
         if len(mates) < len(peers) or any(m.host is not self._host for m in mates):
             strangers = [getattr(p, "_name", "a member") for p in peers
                          if not isinstance(p, LocalModel) or p.host is not self._host]
             return f"token-level methods need all members on one local host; not on that of {self._name}: {', '.join(strangers)}"
-        if others := [m._name for m in mates if m.vocabulary != self.vocabulary]:
+        if not mixed and (others := [m._name for m in mates if m.vocabulary != self.vocabulary]):
             return (f"the vocabularies differ: {', '.join(others)} and {self._name} do not share one. Members whose "
                     "logits are mixed must have one tokenizer; mix texts (vote, fuse, refine) instead")
         return self._host.refuses([m.checkpoint for m in mates])
@@ -203,7 +219,7 @@ class LocalModel:
 
     def _row(self, request: Request, prompt: Prompt, ids: tuple[tuple[int, ...], ...], limit: int, stream: str,
              draw: int, scope: Scope, emit: Callable[[str], None] | None) -> Row:
-        from consilience.decode.engine import Row
+        from consilience.decode.row import Row
         from consilience.decode.sampler import noise_key
         from consilience.decode.text import Watcher
         stops = request.sampling.stop
@@ -246,7 +262,8 @@ class LocalModel:
                  for m, b in zip(mates, bills, strict=True)]
         return Reply(text, stop=row.reason, usage=sum(bills, Usage()), reasoning=reasoning, seconds=row.seconds,
                      cost=None if None in costs else sum(c for c in costs if c is not None), model=self._name,
-                     asked=request.form or "answer", draw=draw, tokens=self._tokens(row))
+                     asked=request.form or "answer", draw=draw, tokens=self._tokens(row),
+                     note={"stopped": at >= 0} if request.sampling.stop else {})
 
     def _tokens(self, row: Row) -> tuple[Token, ...] | None:
         if row.logprobs is None:
@@ -326,6 +343,17 @@ class LocalModel:
         """The checkpoint at `path` as a model on the same host, with this model's price and wordings."""
         return LocalModel(path, host=self._host, name=name, price=self._price, forms=self._forms,
                           context=self._context, thinking=self._thinking)
+
+
+def _story(row: Row, mates: Sequence[LocalModel]) -> dict[str, Any]:
+    """For the note: how many forwards each model took, and how the tokens came about where that was decided."""
+    if not row.authors:
+        return {}
+    wrote = Counter(row.authors)
+    story: dict[str, Any] = {"asked": {m._name: n for m, n in zip(mates, row.asked, strict=True)},
+                             "wrote": {m._name: wrote[i] for i, m in enumerate(mates)},
+                             "switches": sum(a != b for a, b in pairwise(row.authors))}
+    return story | ({"drafted": row.drafted, "kept": row.kept} if row.drafted else {})
 
 
 def _lead(ids: Sequence[int], prompt: Prompt) -> Sequence[int]:

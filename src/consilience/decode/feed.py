@@ -1,0 +1,111 @@
+"""One member's share of the rows: what it has read of each, and its distributions when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from consilience.decode.row import Row
+from consilience.decode.slots import TOKENS, Slots, bucket
+
+PREFILL = 4096
+"""Most tokens, padding included, of one forward that catches up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Tokens that a row has to be fed; `twins` are empty rows that need the very same ones."""
+
+    index: int
+    place: int
+    ids: Sequence[int]
+    twins: tuple[tuple[int, int], ...] = ()
+
+
+class Feed:
+    """The slots of one member, fed on demand: rows that it was not asked about catch up in one forward."""
+
+    def __init__(self, slots: Slots, member: int, vocabulary: int) -> None:
+        self.slots, self.member, self.vocabulary = slots, member, vocabulary
+
+    def ask(self, places: Sequence[int], rows: Sequence[Row], wants: Sequence[int] | None = None, *,
+            states: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Float32 logits after the last token of each of `rows`, which live at `places` (rising): [rows, vocabulary].
+
+        With `wants`, after the last `wants[i]` tokens of each, [rows, most, vocabulary], the last one at the end. Also
+        the last hidden states [rows, width] where `states` says so.
+        """
+        last = 1 if wants is None else max(wants)
+        pending = [self._pending(place, row, 1 if wants is None else wants[i])
+                   for i, (place, row) in enumerate(zip(places, rows, strict=True))]
+        for row, ids in zip(rows, pending, strict=True):
+            row.asked[self.member] += 1
+            row.read[self.member] += len(ids)
+        if last == 1 and all(len(ids) == 1 for ids in pending):
+            logits, hidden = self.slots.push_with_states(places, pending, states=states)
+            return logits[:, :self.vocabulary] if wants is None else logits[:, None, :self.vocabulary], hidden
+        return self._catch_up(places, pending, last, states, flat=wants is None)
+
+    def _pending(self, place: int, row: Row, least: int) -> Sequence[int]:
+        """What the member has not read of a row; at least so many tokens, for logits come from what is pushed."""
+        held = self.slots.length[place]
+        ids = row.pending(self.member, held)
+        if len(ids) < least:
+            self.slots.rollback(place, least - len(ids))
+            ids = row.pending(self.member, self.slots.length[place])
+        return ids
+
+    def _catch_up(self, places: Sequence[int], pending: Sequence[Sequence[int]], last: int, states: bool,
+                  flat: bool) -> tuple[Tensor, Tensor | None]:
+        logits: Tensor | None = None
+        hidden: Tensor | None = None
+        for chunk in _chunks(self._jobs(places, pending)):
+            got, state = self.slots.push_with_states([j.place for j in chunk], [j.ids for j in chunk], last=last, states=states)
+            got = got[:, None, :self.vocabulary] if last == 1 else got[..., :self.vocabulary]
+            if logits is None:
+                logits = got.new_zeros(len(places), last, self.vocabulary)
+            for job in chunk:
+                self.slots.fork(job.place, [place for _, place in job.twins])
+            origin = [i for i, job in enumerate(chunk) for _ in range(1 + len(job.twins))]
+            target = [index for job in chunk for index in (job.index, *(i for i, _ in job.twins))]
+            logits[target, last - got.shape[1]:] = got[origin]
+            if state is not None:
+                hidden = state.new_zeros(len(places), state.shape[1]) if hidden is None else hidden
+                hidden[target] = state[origin]
+        if logits is None:
+            raise ValueError("no rows were asked about")
+        return logits[:, 0] if flat else logits, hidden
+
+    def _jobs(self, places: Sequence[int], pending: Sequence[Sequence[int]]) -> list[_Job]:
+        """Empty rows of equal text share one job, and are forked when it is done."""
+        jobs: list[_Job] = []
+        shared: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        for index, (place, ids) in enumerate(zip(places, pending, strict=True)):
+            if self.slots.length[place]:
+                jobs.append(_Job(index, place, ids))
+            else:
+                shared.setdefault(tuple(ids), []).append((index, place))
+        return jobs + [_Job(*same[0], ids, tuple(same[1:])) for ids, same in shared.items()]
+
+    def settle(self, place: int, row: Row) -> None:
+        """Forget what the row has not kept."""
+        surplus = self.slots.length[place] - row.settled(self.member)
+        if surplus > 0:
+            self.slots.rollback(place, surplus)
+
+
+def _chunks(jobs: list[_Job]) -> Iterator[list[_Job]]:
+    """Jobs in groups that fit one forward and waste little on padding; a group is in rising order of place."""
+    chunk: list[_Job] = []
+    for job in sorted(jobs, key=lambda j: -len(j.ids)):
+        size, top = len(job.ids), len(chunk[0].ids) if chunk else 0
+        apart = bucket(size) != bucket(top) if size <= TOKENS // 2 else top > 2 * size + 64
+        if chunk and ((len(chunk) + 1) * top > PREFILL or apart):
+            yield sorted(chunk, key=lambda j: j.place)
+            chunk = []
+        chunk.append(job)
+    if chunk:
+        yield sorted(chunk, key=lambda j: j.place)

@@ -1,0 +1,109 @@
+"""What ids mean: the bytes of text that each stands for in the middle of a text. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from consilience.errors import ModelError
+from consilience.types import digest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_PROBE = " The naïve café's 12 x\n\n\tif (a != b) { 日本 🙂 }"
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The tokens of one tokenizer. Equal when every id stands for the same bytes."""
+
+    pieces: tuple[bytes, ...]
+    """By id; empty for special tokens and ids that do not exist."""
+    special: frozenset[int] = frozenset()
+    """Ids that are no text: marks of the template, the end of text, padding."""
+    key: str = field(default="")
+
+    def __post_init__(self) -> None:
+        """The key is made from the pieces where none is given."""
+        if not self.key:
+            object.__setattr__(self, "key", digest([[p.hex() for p in self.pieces], sorted(self.special)]))
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def text(self, ids: Sequence[int]) -> bytes:
+        """The bytes that ids stand for in the middle of a text."""
+        return b"".join(self.pieces[i] for i in ids)
+
+    @cached_property
+    def opens_word(self) -> np.ndarray:
+        """bool [vocabulary]: pieces that begin with white space."""
+        return np.array([piece[:1].isspace() for piece in self.pieces])
+
+    @cached_property
+    def ids(self) -> dict[bytes, int]:
+        """The (lowest) id of every piece of text."""
+        return {piece: i for i, piece in reversed(list(enumerate(self.pieces))) if piece and i not in self.special}
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, rows: int) -> Vocabulary:
+        """The first `rows` ids of a tokenizer. Raises ModelError when its tokens are not pieces of bytes."""
+        read = _reader(tokenizer)
+        pieces = [b""] * rows
+        added = {i: token for i, token in tokenizer.added_tokens_decoder.items() if i < rows}
+        for token, i in tokenizer.get_vocab().items():
+            if i < rows:
+                pieces[i] = str(added[i].content).encode() if i in added else read(token)
+        special = frozenset(i for i, token in added.items() if token.special) | frozenset(
+            i for i in tokenizer.all_special_ids if i < rows)
+        made = cls(tuple(b"" if i in special else p for i, p in enumerate(pieces)), special)
+        probe = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
+        if made.text(probe).strip() != _PROBE.encode().strip():
+            raise ModelError(f"the tokens of {type(tokenizer).__name__} are not pieces of text: {_PROBE!r} came back as "
+                             f"{made.text(probe)!r}. Members of other vocabularies cannot read along; mix texts instead",
+                             reason="refused")
+        return made
+
+
+def _reader(tokenizer: PreTrainedTokenizerBase) -> Any:
+    """From a token as it is written in the vocabulary to its bytes."""
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    kinds = set(_kinds(json.loads(inner.to_str()).get("decoder"))) if inner is not None else set()
+    if "ByteLevel" in kinds:
+        letters = _letters()
+        return lambda token: bytes(letters[c] for c in token) if all(c in letters for c in token) else token.encode()
+    if kinds & {"Metaspace", "Replace", "ByteFallback"}:
+        def sentence_piece(token: str) -> bytes:
+            found = _BYTE.fullmatch(token)
+            return bytes([int(found[1], 16)]) if found else token.replace("\u2581", " ").encode()
+        return sentence_piece
+    return lambda token: str(token).encode()
+
+
+def _kinds(decoder: Any) -> Iterator[str]:
+    if decoder:
+        yield decoder["type"]
+        for part in decoder.get("decoders", ()):
+            yield from _kinds(part)
+
+
+@cache
+def _letters() -> dict[str, int]:
+    """The byte of each letter in which byte-level tokenizers write their tokens (GPT-2's table)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in plain]
+    return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(others)}
