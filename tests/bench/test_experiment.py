@@ -16,7 +16,7 @@ from consilience.errors import ConfigError
 def test_a_short_experiment_has_sensible_defaults() -> None:
     found = parse({"pool": "nursery", "tasks": "nursery", "methods": "all"}, name="main")
     assert (found.name, found.pool, found.tasks, found.methods) == ("main", ("nursery",), ("nursery",), None)
-    assert found.controls and found.seed == 0 and found.limit is None and found.dev == 200
+    assert found.controls and found.seed == 0 and found.limit is None and found.dev == 200 and found.budget is None
 
 
 def test_methods_with_options_members_roles_and_labels() -> None:
@@ -41,6 +41,8 @@ def test_methods_with_options_members_roles_and_labels() -> None:
     ({"tasks": [{"task": "x", "colums": {}}]}, "unknown option 'colums'. Did you mean 'columns'"),
     ({"methods": [{"vote": {}, "cascade": {}}]}, "expected a name, or a name with options"),
     ({"methods": ["majority-vote", "majority-vote"]}, "two entries are called 'majority-vote'"),
+    ({"budget": 0}, "budget: expected US dollars for one question, above 0, got 0"),
+    ({"budget": "1 cent"}, "budget: expected US dollars"),
     ({"form": "haiku"}, "form: expected answer or steps"),
 ])
 def test_wrong_keys_and_values_say_what_would_do(changes: dict[str, Any], message: str) -> None:

@@ -218,17 +218,17 @@ def test_what_a_team_decodes_is_a_draw_kept_and_paid_once(tmp_path: Path) -> Non
 
 def test_a_budget_caps_every_run_and_not_the_fit(tmp_path: Path) -> None:
     free = bench(tmp_path / "a", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite")
-    bench(tmp_path / "b", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite", budget=300e-6)
+    bench(tmp_path / "b", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite", budget=150e-6)
     bound = bench(tmp_path / "b", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite", budget=1.0)
     for a, b in zip(free.leaderboard, bound.leaderboard, strict=True):
         assert (a.method, a.score, a.cost) == (b.method, b.score, b.cost), "what is enough changes nothing"
-    bench(tmp_path / "c", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite", budget=300e-6)
+    bench(tmp_path / "c", "majority-vote", "multiagent-refine", store=tmp_path / "s.sqlite", budget=150e-6)
     paid = [row for row in rows(tmp_path / "c") if row["method"] != "oracle"]
-    assert all(row["cost"] <= 300e-6 for row in paid if not row["error"])
+    assert all(row["cost"] <= 150e-6 for row in paid if not row["error"])
     vote = of(tmp_path / "c", "majority-vote")
     assert any(reason == "budget" for row in vote for _, reason in row["absent"]) and not any(r["error"] for r in vote)
-    assert "budget: 0.0003" in (tmp_path / "c" / "experiment.yaml").read_text()
-    again = bench(tmp_path / "d", "majority-vote", "multiagent-refine", budget=300e-6)
+    assert "budget: 0.00015" in (tmp_path / "c" / "experiment.yaml").read_text()
+    again = bench(tmp_path / "d", "majority-vote", "multiagent-refine", budget=150e-6)
     assert (tmp_path / "c" / "results.jsonl").read_bytes() == (tmp_path / "d" / "results.jsonl").read_bytes()
     assert all(line.unanswered == 0 for line in again.leaderboard)
 
