@@ -16,11 +16,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from consilience.compare import Class, agreed, classes, plurality, shuffled, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify
 from consilience.prompt import put, render
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
-from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token, digest
+from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -359,6 +360,19 @@ async def ask_all(members: Sequence[Member], request: Request, n: int = 1) -> Wa
     return await ask_each(members, [request] * len(members), n)
 
 
+async def ask_some(members: Sequence[Member], requests: Sequence[Request]) -> list[Reply | None]:
+    """The reply of each to its request, all at once; None where a member failed, even where all did."""
+    try:
+        return (await ask_each(members, requests)).firsts if members else []
+    except NoAnswerError:
+        return [None] * len(members)
+
+
+async def optional(member: Member, request: Request) -> Reply | None:
+    """One reply, or None where the member failed: for asks that a method can do without."""
+    return (await ask_some([member], [request]))[0]
+
+
 async def ask_ranked(ranking: Sequence[Member], request: Request) -> Reply:
     """The first usable reply, walking down a ranking: a member that fails or says nothing passes on to the next."""
     for place, member in enumerate(ranking):
@@ -414,6 +428,16 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     return reply
 
 
+async def write_together(members: Sequence[Member], request: Request, combiner: Combiner | HandOver,
+                         otherwise: Sequence[Member], state: Sequence[float] = ()) -> Reply:
+    """`decode_together` with one request for all; when that fails, the first of `otherwise` that can answers alone."""
+    try:
+        return await decode_together(members, [request] * len(members), combiner, state)
+    except ModelError as error:
+        members[0].run.absent.append(absence(members[0], error))
+        return (await ask_ranked(otherwise, request)).noting(fallback="decoding together failed")
+
+
 def _pay_together(members: Sequence[Member], requests: list[Request]) -> tuple[list[Request], Callable[[float | None], None]]:
     """The requests, cut to what all members can be paid for, and what books their cost (None: as it was quoted)."""
     own = purse.get()
@@ -427,66 +451,6 @@ def _pay_together(members: Sequence[Member], requests: list[Request]) -> tuple[l
             lambda cost: reserved.settle(Ask.of(whole, cut, 1).most if cost is None else cost))
 
 
-@dataclass(frozen=True, slots=True)
-class Class:
-    """Replies whose readings are equal."""
-
-    replies: tuple[Reply, ...]
-    weight: float
-
-    @property
-    def reading(self) -> str:
-        """The reading of the first."""
-        return self.replies[0].reading or ""
-
-
-async def classes(request: Request, replies: Sequence[Reply],
-                  weight: Callable[[Reply], float] = lambda _: 1.0) -> list[Class]:
-    """Replies grouped by equal reading, in order of first appearance; unread ones abstain."""
-    if request.format is None:
-        raise TeamError("comparing answers needs an answer format on the request (choice, number, exact, ...)")
-    numbers = await request.format.group([r.reading for r in replies])
-    found: dict[int, list[Reply]] = {}
-    for number, reply in zip(numbers, replies, strict=True):
-        if number is not None:
-            found.setdefault(number, []).append(reply)
-    return [Class(tuple(group), sum(weight(r) for r in group)) for group in found.values()]
-
-
-def tally(groups: Sequence[Class]) -> dict[str, Any]:
-    """Weights by reading, for the note of a vote."""
-    return {group.reading: round(group.weight, 6) for group in groups}
-
-
-def winner(groups: Sequence[Class], wave: Wave) -> Reply:
-    """First reply of the heaviest class; ties to the class whose best voter is better on dev, then team order."""
-    def rank(group: Class) -> tuple[float, float, int]:
-        voters = [wave.speaker(r) for r in group.replies]
-        return (-round(group.weight, 9), -max(v.standing or 0.0 for v in voters), min(v.index for v in voters))
-
-    return min(groups, key=rank).replies[0]
-
-
-async def plurality(request: Request, wave: Wave) -> Reply:
-    """The reply that most agree with; the best member's where nothing can be read or compared."""
-    groups = await classes(request, wave.replies) if request.format is not None else []
-    return winner(groups, wave) if groups else wave.best
-
-
-async def agreed(request: Request, wave: Wave) -> bool:
-    """Whether at least two replies have text, and all that have it are read as one answer."""
-    if request.format is None or len(wave.replies) < 2:
-        return False
-    groups = await classes(request, wave.replies)
-    return len(groups) == 1 and len(groups[0].replies) == len(wave.replies)
-
-
-def shuffled(request: Request, texts: Sequence[str]) -> list[str]:
-    """Texts in an order drawn from the request's seed and their content, so that neither place nor name of a member
-    tells in a prompt."""
-    return sorted(texts, key=lambda text: digest([request.seed, request.question, text]))
-
-
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
-           "ask_ranked", "classes", "clock", "decode_together", "plurality", "place_of", "price_of", "put", "render", "shuffled",
-           "tally", "timed", "together", "winner"]
+           "ask_ranked", "ask_some", "classes", "clock", "decode_together", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
+           "tally", "timed", "together", "winner", "write_together"]
