@@ -8,7 +8,7 @@ from math import exp, inf, log
 from typing import Any, ClassVar, Self
 
 from consilience.errors import ModelError, NoAnswerError
-from consilience.gather import Member, absence
+from consilience.gather import Member, absence, optional
 from consilience.learn.goals import Aimed
 from consilience.learn.trials import trials
 from consilience.method import Cast, Count, Dev, Level
@@ -115,10 +115,8 @@ class Trace:
 
     async def glimpse(self, member: Member) -> float:
         """Entropy in nats of the member's next token, untempered; -1 when it would end here, infinite when it fails."""
-        try:
-            reply = await member.ask(self.ask(1, whole=True).sampled(temperature=0.0))
-        except (ModelError, NoAnswerError) as error:
-            member.run.absent.append(absence(member, error))
+        reply = await optional(member, self.ask(1, whole=True).sampled(temperature=0.0))
+        if reply is None:
             return inf
         return entropy(reply.tokens[0]) if reply.tokens else -1.0
 

@@ -257,13 +257,14 @@ class LocalModel:
             text = text[:at]
         if isinstance(row.watch, Watcher) and row.watch.emits:
             text = row.watch.close(text)
-        bills = [Usage(1, len(p), row.emitted) for p in row.prompts]
+        bills = [Usage(1, row.read[i] - asked + 1, asked) if asked else Usage() for i, asked in enumerate(row.asked)]
         costs = [m._price.of(b.prompt_tokens, b.completion_tokens) if m._price else None
-                 for m, b in zip(mates, bills, strict=True)]
+                 for m, b in zip(mates, bills, strict=True) if b.calls]
         return Reply(text, stop=row.reason, usage=sum(bills, Usage()), reasoning=reasoning, seconds=row.seconds,
                      cost=None if None in costs else sum(c for c in costs if c is not None), model=self._name,
                      asked=request.form or "answer", draw=draw, tokens=self._tokens(row),
-                     note={"stopped": at >= 0} if request.sampling.stop else {})
+                     absent=tuple(Absent(mates[i]._name, "nan", why) for i, why in sorted(row.gone.items())),
+                     note=_story(row, mates) | ({"stopped": at >= 0} if request.sampling.stop else {}))
 
     def _tokens(self, row: Row) -> tuple[Token, ...] | None:
         if row.logprobs is None:
