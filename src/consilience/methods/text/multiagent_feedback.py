@@ -1,0 +1,64 @@
+"""Multiagent feedback: peers criticise an answer, its author revises it, and the best member writes the last word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.gather import Members, Wave, agreed, ask_again, ask_all, ask_some, plurality, put, shuffled
+from consilience.method import Count, Last, Level, Method, Role
+from consilience.registry import register
+from consilience.types import Reply, Request, digest
+
+
+@register
+@dataclass(frozen=True)
+class MultiagentFeedback(Method):
+    """Answer; let others criticise the answer; revise it with their critiques; several times; then a summary of all.
+
+    A critic sees one answer, never the pool, and never its own. Against multiagent-refine: peers say what is wrong instead
+    of offering rivals, at about twice the calls. Empty critiques are dropped; an author without any keeps its answer. When
+    the summary fails or cannot be read, a vote over the last round answers. Deviation: with `early_stop` unanimity ends it.
+    """
+
+    level: ClassVar = Level.TEXT
+    paper: ClassVar = "MoCo, arXiv 2601.21257; Don't Hallucinate, Abstain, arXiv 2402.00367"
+    cost: ClassVar = "N + (rounds - 1)*N*(min(critics, N - 1) + (N > 1)) + 1"
+    roles: ClassVar = (Role("summariser", doc="writes the final answer from all last answers"),)
+
+    rounds: Count = 3
+    """Rounds including the first answers."""
+    critics: Count = 3
+    """Critics of each answer, drawn per question from the other members."""
+    early_stop: bool = True
+    """Answer at once when all readings agree."""
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        wave = await ask_all(members, request)
+        for turn in range(self.rounds - 1):
+            if self.early_stop and await agreed(request, wave):
+                break
+            wave = await ask_again(wave, await self._revisions(request, wave, turn))
+        vote = await plurality(request, wave)
+        if self.early_stop and await agreed(request, wave):
+            return vote.noting(agreed=True)
+        texts = shuffled(request, [r.text or "" for r in wave.replies])
+        return Last(members.role("summariser"), put(request, "fuse", candidates=texts), vote)
+
+    async def _revisions(self, request: Request, wave: Wave, turn: int) -> list[Request | None]:
+        """What each author is asked after reading its critics; None for those that have none."""
+        pairs = [(author, critic) for author, reply in enumerate(wave.firsts) if reply is not None and reply.text
+                 for critic in self._critics(request, wave, author, turn)]
+        asks = [put(request, "critique", answer=wave.by_member[author][0].text or "") for author, _ in pairs]
+        said = await ask_some([wave.members[critic] for _, critic in pairs], asks)
+        found: list[Request | None] = []
+        for author, reply in enumerate(wave.firsts):
+            notes = [r.text for (a, _), r in zip(pairs, said, strict=True) if a == author and r is not None and r.text]
+            found.append(put(request, "refine", answer=reply.text, peers=notes) if reply and reply.text and notes else None)
+        return found
+
+    def _critics(self, request: Request, wave: Wave, author: int, turn: int) -> list[int]:
+        own = wave.members[author].card.fingerprint
+        lots = {i: digest([request.seed, request.question, turn, own, m.card.fingerprint, m.copy])
+                for i, m in enumerate(wave.members) if i != author}
+        return sorted(lots, key=lambda i: lots[i])[:self.critics]
