@@ -208,9 +208,7 @@ class Team:
         parts = run.tree()
         if not reply.text and reply.score is None:
             raise NoAnswerError(f"{self.name}: no member produced any text")
-        reading = reply.reading
-        if reading is None and request.format is not None and reply.text is not None:
-            reading = request.format.read(reply.text)
+        reading = reply.read(request.format).reading
         usage = sum((p.usage for p in parts), start=type(reply.usage)())
         return Reply(reply.text, reading, reply.stop, usage, total_cost(parts), clock.get() - started, self.name,
                      "team", draw, started, tokens=reply.tokens, score=reply.score, parts=parts,
@@ -357,9 +355,7 @@ async def ask(model: Model, question: str | Request, *, form: str = "answer", **
     request = question if isinstance(question, Request) else Request.of(
         question, form=form, format=_plain(), sampling=Sampling(**sampling))
     [reply] = await model.generate(request)
-    if reply.reading is None and reply.text is not None and request.format is not None:
-        reply = reply.having(reading=request.format.read(reply.text))
-    return reply
+    return reply.read(request.format)
 
 
 def _plain() -> Any:

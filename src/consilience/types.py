@@ -239,6 +239,12 @@ class Reply:
         """A copy whose note also says these things."""
         return _changed(self, {"note": {**self.note, **note}})
 
+    def read(self, format: AnswerFormat | None) -> Reply:
+        """A copy with its reading in `format`, where it has text and no reading yet."""
+        if self.reading is not None or self.text is None or format is None:
+            return self
+        return self.having(reading=format.read(self.text))
+
     @property
     def logprob(self) -> float | None:
         """Mean log-probability of the emitted tokens, or None where they are unknown."""

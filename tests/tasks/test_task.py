@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consilience.bench.split import DevSplit
 from consilience.errors import ModelError, TaskError
 from consilience.gather import Members
 from consilience.method import Level, Method
@@ -50,6 +51,26 @@ def test_draws_are_passed_on() -> None:
     model = Scripted("two", ["1", "2"])
     [row] = asyncio.run(sums(1).replies([model], Draws(1, first=1)))
     assert row[0].reply is not None and row[0].reply.text == "2"
+
+
+class Leader(First):
+    """The member that is best on dev answers."""
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        return await members.best.ask(request)
+
+
+@pytest.mark.parametrize("kind", [Split, DevSplit])
+def test_members_stand_in_an_evaluation_as_they_did_in_replies(kind: type[Split]) -> None:
+    async def work() -> list[list[float]]:
+        split, members = kind("sums/dev", sums(6).examples), [Scripted("wrong", ["7"]), right("right")]
+        before = await split.evaluate(Leader(), members)
+        await split.replies(members, Draws(1, first=1))
+        other = await split.evaluate(Leader(), members)
+        await split.replies(members)
+        return [before, other, await split.evaluate(Leader(), members), await split[:3].evaluate(Leader(), members)]
+
+    assert asyncio.run(work()) == [[0.0] * 6, [0.0] * 6, [1.0] * 6, [0.0] * 3]
 
 
 def test_evaluate_takes_a_method_or_a_model() -> None:

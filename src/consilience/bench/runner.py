@@ -20,7 +20,7 @@ from consilience.bench.progress import Progress, Watch
 from consilience.bench.record import RunRecord, claim, resolved_yaml
 from consilience.bench.results import (EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows,
                                        write_questions, write_text)
-from consilience.bench.split import DevSplit, Known, as_read
+from consilience.bench.split import DevSplit, Known
 from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
 from consilience.gather import clock
 from consilience.model import Model
@@ -214,7 +214,7 @@ class _Bench:
             if not isinstance(fault, (NoAnswerError, ModelError)):
                 raise
             return failed_row(name, task, example, fault, key), None
-        reply = as_read(reply, example)
+        reply = reply.read(example.request.format)
         return make_row(name, task, example, reply, await score(example, reply), key), reply
 
     def _scope(self, example: Example, extras: frozenset[str]) -> Scope:

@@ -84,7 +84,7 @@ def worn(model: Model, store: Path | None) -> Iterator[Model]:
 async def _wait(model: Model, request: Request, scope: Scope) -> Reply:
     """The whole reply at once."""
     [reply] = await model.generate(request, Draws(), scope)
-    return _read(reply, request)
+    return reply.read(request.format)
 
 
 async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
@@ -100,13 +100,7 @@ async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
                 sys.stdout.flush()
             reply = event.reply or reply
     assert reply is not None, "a stream ends with its reply"
-    return _read(reply, request)
-
-
-def _read(reply: Reply, request: Request) -> Reply:
-    if reply.reading is None and reply.text is not None and request.format is not None:
-        return reply.having(reading=request.format.read(reply.text))
-    return reply
+    return reply.read(request.format)
 
 
 def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:

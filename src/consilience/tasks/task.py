@@ -13,7 +13,7 @@ from consilience.method import Method, Scored
 from consilience.reading.text import squeeze
 from consilience.tasks.score import Unscored, score
 from consilience.team import Team
-from consilience.types import Draws, Example, Reply, Scope, digest
+from consilience.types import Draws, Example, Scope, digest
 
 if TYPE_CHECKING:
     from consilience.model import Model
@@ -31,6 +31,8 @@ class Split(Sequence[Example]):
     name: str
     examples: tuple[Example, ...]
     window: int = WINDOW
+    standing: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Mean scores of the models that `replies` has asked here, by fingerprint: so they stand in `evaluate`."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -56,19 +58,37 @@ class Split(Sequence[Example]):
         cannot be scored here.
         """
         self._scorable(models)
-        jobs = [(model, example) for example in self.examples for model in models]
 
         async def one(job: tuple[Model, Example]) -> Scored:
-            return await _scored(*job, draws, extras)
+            return await self.draft(*job, draws, extras)
 
-        flat = await windowed(one, jobs, self.window * max(1, len(models)))
-        return [flat[place::len(models)] for place in range(len(models))]
+        flat = await windowed(one, [(m, e) for m in models for e in self.examples], self.window * max(1, len(models)))
+        rows = [flat[place * len(self):(place + 1) * len(self)] for place in range(len(models))]
+        if draws == Draws():
+            self.standing.update({m.card.fingerprint: sum(s.score for s in row) / max(1, len(row))
+                                  for m, row in zip(models, rows, strict=True)})
+        return rows
+
+    async def draft(self, model: Model, example: Example, draws: Draws, extras: frozenset[str]) -> Scored:
+        """The first of the draws, read and scored; a model that is down or silent scores 0."""
+        clock.set(0.0)
+        try:
+            replies = await model.generate(example.request, draws, Scope(example=example.id, extras=extras))
+        except (ModelError, NoAnswerError):
+            return Scored(None, 0.0)
+        reply = replies[0].read(example.request.format)
+        return Scored(reply, await score(example, reply))
 
     async def evaluate(self, method: Method | Model, members: Sequence[Model] = ()) -> list[float]:
-        """Score per example of a method with these members, or of a model (such as a team) as it is."""
-        model: Model = Team(method, members) if isinstance(method, Method) else method
+        """Score per example of a method with these members, standing as they did in `replies`, or of a model (such as a
+        team) as it is."""
+        model: Model = self._team(method, members) if isinstance(method, Method) else method
         [row] = await self.replies([model])
         return [scored.score for scored in row]
+
+    def _team(self, method: Method, members: Sequence[Model]) -> Team:
+        known = [self.standing[m.card.fingerprint] for m in members if m.card.fingerprint in self.standing]
+        return Team(method, members, standing=known if len(known) == len(members) else None)
 
     def folds(self, k: int) -> list[Split]:
         """k parts of nearly equal size and mix of skills, disjoint by content; examples of one cluster stay together."""
@@ -88,18 +108,6 @@ class Split(Sequence[Example]):
         for example in self.examples:
             if isinstance(example.request.format, Unscored):
                 raise example.request.format.refusal()
-
-
-async def _scored(model: Model, example: Example, draws: Draws, extras: frozenset[str]) -> Scored:
-    clock.set(0.0)
-    try:
-        reply: Reply = (await model.generate(example.request, draws, Scope(example=example.id, extras=extras)))[0]
-    except (ModelError, NoAnswerError):
-        return Scored(None, 0.0)
-    format = example.request.format
-    if reply.reading is None and reply.text is not None and format is not None:
-        reply = reply.having(reading=format.read(reply.text))
-    return Scored(reply, await score(example, reply))
 
 
 async def windowed(call: Callable[[Any], Awaitable[T]], jobs: Sequence[Any], window: int) -> list[T]:
