@@ -41,7 +41,7 @@ def splits(work: Path) -> Iterator[tuple[str, int, Path]]:
 def played(path: Path, choice: list[int], fit: float, decide: float) -> Played:
     """What comes of the peer's choices: a single setting, for its routers have no price of money."""
     arena, rows = np.load(path), np.arange(len(choice))
-    return Played(arena["score"][rows, choice][None], arena["cost"][rows, choice][None], np.full(len(choice), np.nan), 1.0, fit, decide)
+    return Played(arena["score"][rows, choice][None], arena["cost"][rows, choice][None], np.full(len(choice), np.nan), 1.0, fit, decide, {})
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from consilience.errors import TeamError
 from consilience.learn.embedding import fitted
 from consilience.learn.goals import Aimed
 from consilience.learn.routers import Router, price_for, prices
-from consilience.method import Method, Scored
+from consilience.method import Learned, Method, Scored
 from consilience.model import Card, Embed, Measured, Model, P
 from consilience.tasks.task import windowed
 from consilience.team import Team, run_sync
@@ -27,8 +27,12 @@ SETTINGS = 24
 """Prices of money at which a router is measured."""
 CHECKED = 25
 """Test questions on which the batched choices of a router are held against the team's own answers."""
+FEW = 6
+"""Prices at which a router is measured that does more than to ask one member."""
 WORTHS = (0.1, 0.3, 1.0, 3.0)
 """Trade-offs at which other methods are fitted, relative to what the best member's advantage costs."""
+PLAIN = ("run", "choose", "ranking", "answer")
+"""What a router must leave as it is for its choices to be taken in one batch."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,8 @@ def _dollars(one: Scored) -> float:
 class Played:
     """What a method did on test: [settings, questions]; the first setting is the method without a target. `calls` are
     those of the first setting, `fit` and `decide` CPU seconds (of all fits; per question). `preference` [questions] is how
-    much a router of two members prefers the strong one, NaN for methods that do not say."""
+    much a router of two members prefers the strong one, NaN for methods that do not say. `expected` is what fitting
+    told to expect of the first setting."""
 
     quality: np.ndarray
     cost: np.ndarray
@@ -145,6 +150,7 @@ class Played:
     calls: float
     fit: float
     decide: float
+    expected: Mapping[str, Any]
 
 
 def play(arena: Arena, method: Method, members: Sequence[Model] | None = None) -> Played:
@@ -156,7 +162,7 @@ def play(arena: Arena, method: Method, members: Sequence[Model] | None = None) -
     team = Team(method, members or arena.members, **roles)
     if needs_fit(team):
         team = run_sync(team.fit(arena.dev))
-    if isinstance(method, Router) and type(method).run is Router.run and type(method).answer is Router.answer:
+    if isinstance(method, Router) and all(getattr(type(method), part) is getattr(Router, part) for part in PLAIN):
         return _routed(arena, team, time.process_time() - started)
     return _replayed(arena, team, started)
 
@@ -180,12 +186,12 @@ def _routed(arena: Arena, team: Team, fitting: float) -> Played:
     rows = np.arange(len(texts))
     preference = worth[:, 1] - worth[:, 0] if worth.shape[1] == 2 else np.full(len(texts), np.nan)
     return Played(np.stack([score[rows, p] for p in picks]), np.stack([paid[rows, p] for p in picks]), preference, 1.0,
-                  fitting, decide)
+                  fitting, decide, found.values["expected"])
 
 
-def _some(levels: Sequence[float]) -> list[float]:
-    """At most `SETTINGS` of the prices, evenly spread."""
-    return [levels[i] for i in np.unique(np.linspace(0, len(levels) - 1, SETTINGS).round().astype(int))]
+def _some(levels: Sequence[float], most: int = SETTINGS) -> list[float]:
+    """At most so many of the prices, evenly spread."""
+    return [levels[i] for i in np.unique(np.linspace(0, len(levels) - 1, most).round().astype(int))]
 
 
 def _held_against(arena: Arena, team: Team, picks: np.ndarray) -> None:
@@ -200,19 +206,29 @@ def _held_against(arena: Arena, team: Team, picks: np.ndarray) -> None:
 
 
 def _replayed(arena: Arena, team: Team, started: float) -> Played:
-    """Any other method, question by question; with known costs also fitted to several trade-offs."""
-    teams, fitting = [team], time.process_time() - started
-    if isinstance(team.method, Aimed) and team.method.learns and arena.recordings.priced:
-        started = time.process_time()
-        teams += [run_sync(Team(replace(team.method, learned=None, tradeoff=worth), team.members, **team.roles).fit(arena.dev))
-                  for worth in _worths(arena)]
-        fitting += time.process_time() - started
-    started = time.process_time()
+    """Any other method, question by question."""
+    teams = [team, *_targeted(arena, team)]
+    fitting, started = time.process_time() - started, time.process_time()
     rows = [run_sync(windowed(_asking(one), arena.test, 64)) for one in teams]
     decide = (time.process_time() - started) / len(arena.test) / len(teams)
     calls = float(np.mean([s.reply.usage.calls if s.reply else 0 for s in rows[0]]))
+    learned = team.method.learned
     return Played(np.array([[s.score for s in row] for row in rows]), np.array([[_dollars(s) for s in row] for row in rows], float),
-                  np.full(len(arena.test), np.nan), calls, fitting, decide)
+                  np.full(len(arena.test), np.nan), calls, fitting, decide, learned.values.get("expected", {}) if learned else {})
+
+
+def _targeted(arena: Arena, team: Team) -> list[Team]:
+    """The team at other prices of money where those are its setting, else fitted anew to several trade-offs."""
+    method = team.method
+    if not arena.recordings.priced or not isinstance(method, Aimed) or not method.learns:
+        return []
+    if isinstance(method, Router):
+        found, texts = method.found(), [e.question for e in arena.test]
+        levels = _some(prices(method.expected(arena.vectors.of(texts), texts), found.arrays["cost"][None, :]), FEW)
+        made = [replace(method, learned=Learned({**found.values, "prices": (p, p, 0.0)}, found.arrays)) for p in levels]
+        return [Team(one, team.members, standing=team.standing, **team.roles) for one in made]
+    made = [replace(method, learned=None, tradeoff=worth) for worth in _worths(arena)]
+    return [run_sync(Team(one, team.members, **team.roles).fit(arena.dev)) for one in made]
 
 
 def _asking(team: Team) -> Any:

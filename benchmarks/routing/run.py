@@ -41,10 +41,14 @@ log = logging.getLogger("routing")
 CONTROLS = ("best-on-dev", "random-member")
 """Methods of the route level that are controls here."""
 
+TARGET = "95% of best"
+"""The target that some routers are fitted to, besides."""
+
 VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("knn-router, guarded", "knn-router", {"guarded": True}),
     ("cascade, agreement", "cascade", {"confidence": "agreement"}),
     ("most-confident, agreement", "most-confident", {"confidence": "agreement", "draws": 3}),
+    *((f"{name}, {TARGET}", name, {"min_quality": TARGET}) for name in ("knn-router", "linear-router", "mlp-router")),
 )
 """Methods with options, beside all with their defaults: label, name, options."""
 
@@ -69,6 +73,11 @@ def labels(chosen: Sequence[str]) -> list[str]:
     names = [name for name, cls in methods().items() if cls.level == "route" and name not in CONTROLS]
     found = [*names, *(label for label, name, _ in VARIANTS if name in names), VOTING]
     return [label for label in found if not chosen or label in chosen or label.split(",")[0] in chosen]
+
+
+def targeted(label: str) -> bool:
+    """Whether this is a method that was fitted to the target: it has a table of its own."""
+    return label.endswith(TARGET)
 
 
 def made(label: str, arena: Arena) -> tuple[Any, Sequence[Model] | None]:
@@ -107,7 +116,7 @@ def compete(plan: Plan, name: str, seed: int) -> int:
             chosen, members = made(label, arena)
             played = play(arena, chosen, members)
             keep(plan.work, cell, played)
-            cell |= {"fit": round(played.fit, 3), "decide": played.decide, "calls": round(played.calls, 4)}
+            cell |= {"fit": round(played.fit, 3), "decide": played.decide, "calls": round(played.calls, 4), "expected": played.expected}
         except (TeamError, ConfigError, NoAnswerError, ExceptionGroup) as error:
             cell["refused"] = str(first(error))[:400]
         note(plan.work, cell)

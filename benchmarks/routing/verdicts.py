@@ -20,7 +20,7 @@ import numpy as np
 
 from consilience.bench.curves import calls_for, front, mean_height, mean_recovered, mixture
 from consilience.bench.statistics import flips, holm, percentiles
-from run import arena_path, cell_path, finished
+from run import arena_path, cell_path, finished, targeted
 from sets import Source
 
 RESAMPLES = 400
@@ -116,7 +116,7 @@ class Game:
 
     def difference(self, a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Figure:
         """The mean difference of two [questions] of each split, with the p-value of sign flips."""
-        gaps = [x - y for x, y in zip(a, b, strict=True)]
+        gaps = [np.round(x - y, 6) for x, y in zip(a, b, strict=True)]
         sums, counts = np.zeros(self.questions.shape[1]), np.zeros(self.questions.shape[1])
         for split, gap in zip(self.splits, gaps, strict=True):
             np.add.at(sums, split.where, gap)
@@ -170,6 +170,9 @@ class Row:
     cpt50: Figure | None = None
     cpt80: Figure | None = None
     apgr: Figure | None = None
+    promised: Figure | None = None
+    """What fitting told to expect: score and its interval, mean over the splits."""
+    promised_cost: float = math.nan
     curve: Curve | None = None
 
 
@@ -191,7 +194,7 @@ def rows_of(source: Source, work: Path) -> tuple[Game | None, list[Row], dict[st
 
 def _judged(rows: list[Row], key: str) -> list[Row]:
     """The rows with verdicts on one comparison, adjusted for their number."""
-    known = [(i, figure) for i, row in enumerate(rows) if (figure := getattr(row, key)) is not None]
+    known = [(i, figure) for i, row in enumerate(rows) if row.kind != "target" and (figure := getattr(row, key)) is not None]
     out = list(rows)
     for (i, figure), p in zip(known, holm([f.p for _, f in known]), strict=True):
         clear = p < 0.05 and (figure.low > 0 or figure.high < 0)
@@ -204,14 +207,20 @@ def _row(game: Game, name: str, cells: Sequence[dict[str, Any]], work: Path) -> 
     arrays = [dict(np.load(cell_path(work, cell))) for cell in cells]
     quality, cost = [a["quality"] for a in arrays], [a["cost"] for a in arrays]
     firsts = [q[0] for q in quality]
-    row = Row(name, "peer" if name.startswith("LLMRouter") else "method", game.mean(firsts), None,
+    kind = "peer" if name.startswith("LLMRouter") else "target" if targeted(name) else "method"
+    row = Row(name, kind, game.mean(firsts), None,
               float(np.mean([c["calls"] for c in cells])), min(len(q) for q in quality),
               float(np.mean([c["fit"] for c in cells])), float(np.mean([c["decide"] for c in cells])),
               against_best=game.difference(firsts, [s.score[:, s.best] for s in game.splits]))
+    told = [c["expected"] for c in cells if c.get("expected")]
+    if told:
+        quality_told = np.mean([t["quality"] for t in told], axis=0)
+        dollars = [t["cost_per_1k"][0] for t in told if t["cost_per_1k"]]
+        row = replace(row, promised=Figure(*quality_told.tolist()), promised_cost=float(np.mean(dollars)) if dollars else math.nan)
     if game.priced:
         row = replace(row, cost=game.mean([1000 * c[0] for c in cost]),
                       against_mixture=game.difference(firsts, [_mixed(s, float(c[0].mean())) for s, c in zip(game.splits, cost, strict=True)]))
-        if row.settings > 1:
+        if row.settings > 1 and kind != "target":
             row = _with_area(game, row, cost, quality)
     return _with_pair(game, row, firsts, [a["preference"] for a in arrays]) if game.source.pair[0] else row
 
