@@ -4,18 +4,18 @@ decided here."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.gather import Member, Members, absence, place_of
 from consilience.learn.embedding import Encoder, check_name, encode, fitted, restored, unit
 from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table
-from consilience.method import Cast, Count, Dev, Last, Learned, Level, Role
+from consilience.method import Cast, Count, Dev, Last, Learned, Level, Method, Role
 from consilience.model import Embed, Model
-from consilience.types import Request, digest
+from consilience.types import Reply, Request, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,19 +32,61 @@ _SPACE = "space."
 
 
 @dataclass(frozen=True)
-class Router(Aimed):
-    """A method that chooses who answers before anybody does.
+class Chooser(Aimed):
+    """A method that chooses who answers before anybody does, by what each member is expected to score and to cost.
 
-    A subclass learns from a `Table` and predicts `worth`. Fitting predicts every dev question from the others (folds), so
-    that the price of money, and what is expected, come from questions that the estimates have not seen. At run time the
-    member with the highest worth less the price of its mean dev cost answers; when it fails, the next. Where a budget lies
-    between two prices, each question takes one of them by lot.
+    At run time the member with the highest worth less the price of its mean dev cost answers; when it fails, the next.
+    Where a budget lies between two prices, each question takes one of them by lot.
     """
 
     level: ClassVar = Level.ROUTE
     cost: ClassVar = "1"
     reads: ClassVar = False
     must_fit: ClassVar = True
+
+    def priced(self, table: Table, expected: np.ndarray, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """The fitted copy: the prices of money that the target asks for, besides values and arrays of its own.
+
+        `expected` [questions, members] is what was expected of dev questions that the estimates had not seen.
+        """
+        slow = self._slow(table)
+        ways, picks, trials = _tried(expected, table, slow)
+        settled = self.settle(trials)
+        told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting])}
+        return self.with_learned({**values, "members": list(table.names), "prices": ways[settled.setting], "expected": told},
+                                 **arrays, cost=_mean_cost(table), slow=slow, standing=table.standing)
+
+    def _slow(self, table: Table) -> np.ndarray:
+        """Which members took longer than `max_latency` in more than 5 of 100 dev questions; if all did, none is."""
+        import numpy as np
+
+        late = np.quantile(table.seconds, 0.95, axis=0)
+        slow = late > (np.inf if self.max_latency is None else self.max_latency)
+        return slow if not slow.all() else late > late.min()
+
+    def check(self, cast: Cast) -> None:
+        check_members(self, cast)
+
+    def ranking(self, request: Request, members: Iterable[Member], worth: np.ndarray) -> list[Member]:
+        """Members by `worth` (by team order) less the price of their cost, slow ones last; ties to the best on dev."""
+        found = self.found()
+        gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
+        value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
+        return sorted(members, key=lambda m: (value[m.index], place_of(m)))
+
+    def answer(self, request: Request, ranking: list[Member], worth: Sequence[float]) -> Last:
+        """The ask that the ranking comes to; `worth` by team order."""
+        return Last.ranked(ranking, request, route=ranking[0].name, expected=worth[ranking[0].index])
+
+
+@dataclass(frozen=True)
+class Router(Chooser):
+    """A chooser that predicts from the question's vector.
+
+    A subclass learns from a `Table` and predicts `worth`. Fitting predicts every dev question from the others (folds), so
+    that the price of money, and what is expected, come from questions that the estimates have not seen.
+    """
+
     roles: ClassVar = (Role("embedder", (Embed,), "none", "gives the questions' vectors instead of `embedding`"),)
 
     embedding: str = field(default="tfidf", kw_only=True)
@@ -77,22 +119,25 @@ class Router(Aimed):
             return None
         return _encoder(self.embedding, self.learned)
 
+    async def table(self, dev: Dev, cast: Cast) -> Table:
+        """What is learned from; a router that wants more than the members' first answers adds it."""
+        return await Table.of(dev, cast.members)
+
     async def fit(self, dev: Dev, cast: Cast) -> Self:
-        table = await Table.of(dev, cast.members)
+        import numpy as np
+
+        table = await self.table(dev, cast)
         costs_known(self, table.costs, table.names)
         try:
             x, space = await self.embed(table.texts, next(iter(cast.roles["embedder"]), None))
         except (ModelError, NoAnswerError) as error:
             raise ConfigError(f"{self.name}: the embedder failed on the dev questions, so nothing was learned: {error}") from error
+        if not np.isfinite(x).all():
+            raise ConfigError(f"{self.name}: the embedder gave vectors of dev questions that are no numbers")
         table = replace(table, x=x)
-        ways, trials = _tried(self._unseen(table), table, self._slow(table))
-        settled = self.settle(trials)
-        own = self.learn(table)
-        values = {"own": dict(own.values), "embedding": self.embedding, "members": list(table.names),
-                  "prices": ways[settled.setting], "expected": dict(settled.expected)}
-        arrays = {**{_SPACE + k: v for k, v in space.items()}, **own.arrays, "cost": _mean_cost(table),
-                  "slow": self._slow(table), "standing": table.standing}
-        return self.with_learned(values, **arrays)
+        unseen, own = self._unseen(table), self.learn(table)
+        values = {"own": dict(own.values), "embedding": self.embedding, "width": x.shape[1]}
+        return self.priced(table, unseen, values, {**{_SPACE + k: v for k, v in space.items()}, **own.arrays})
 
     def _unseen(self, table: Table) -> np.ndarray:
         """Worth of the members on every dev question, predicted from questions of other folds."""
@@ -103,22 +148,6 @@ class Router(Aimed):
             part = table.among(there)
             out[there] = self.worth(self.learn(table.among(here)), part.x, part.texts)
         return out
-
-    def _slow(self, table: Table) -> np.ndarray:
-        """Which members took longer than `max_latency` in more than 5 of 100 dev questions; if all did, none is."""
-        import numpy as np
-
-        late = np.quantile(table.seconds, 0.95, axis=0)
-        slow = late > (np.inf if self.max_latency is None else self.max_latency)
-        return slow if not slow.all() else late > late.min()
-
-    def check(self, cast: Cast) -> None:
-        if self.learned is None:
-            return
-        known, given = self.learned.values["members"], [m.card.name for m in cast.members]
-        if known != given:
-            raise TeamError(f"{self.name} was fitted for the members {', '.join(known)} (in this order), got "
-                            f"{', '.join(given)}: fit it again")
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         if len(members) == 1:
@@ -138,23 +167,29 @@ class Router(Aimed):
 
     def choose(self, request: Request, members: Members, x: np.ndarray | None) -> Last:
         """The ask of whoever is worth most; without a vector, of the best on dev."""
-        found = self.found()
-        worth = found.arrays["standing"] if x is None else self.expected(x, [request.question])[0]
-        gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
-        value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
-        ranking = sorted(members, key=lambda m: (value[m.index], place_of(m)))
-        return self.answer(request, ranking, [round(float(w), 6) for w in worth])
+        worth = self.found().arrays["standing"] if x is None else self.expected(x, [request.question])[0]
+        return self.answer(request, self.ranking(request, members, worth), [round(float(w), 6) for w in worth])
 
     def expected(self, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-        """`worth` by what was learned, for many questions at once; the members' dev scores where a vector is zero."""
+        """`worth` by what was learned, for many questions at once; the members' dev scores where a vector is zero or no
+        number. TeamError for vectors of another width than those of fitting."""
         import numpy as np
 
         found = self.found()
-        return np.where(x.any(axis=1)[:, None], self.worth(_own(found), x, texts), found.arrays["standing"])
+        if x.shape[1] != found.values["width"]:
+            raise TeamError(f"{self.name} was fitted on vectors of width {found.values['width']}, and the embedder now gives "
+                            f"{x.shape[1]}: fit it again")
+        told = (x.any(axis=1) & np.isfinite(x).all(axis=1))[:, None]
+        return np.where(told, self.worth(_own(found), np.where(told, x, 0), texts), found.arrays["standing"])
 
-    def answer(self, request: Request, ranking: list[Member], worth: Sequence[float]) -> Last:
-        """The ask that the ranking comes to; `worth` by team order."""
-        return Last.ranked(ranking, request, route=ranking[0].name, expected=worth[ranking[0].index])
+def check_members(method: Method, cast: Cast) -> None:
+    """TeamError when a method that learned who its members are (`members`) gets others, or another order."""
+    if method.learned is None:
+        return
+    known, given = method.learned.values["members"], [m.card.name for m in cast.members]
+    if known != given:
+        raise TeamError(f"{method.name} was fitted for the members {', '.join(known)} (in this order), got "
+                        f"{', '.join(given)}: fit it again")
 
 
 def prices(expected: np.ndarray, costs: np.ndarray) -> list[float]:
@@ -190,18 +225,25 @@ def lot(text: str) -> float:
     return int(digest(["lot", text])[:12], 16) / 16**12
 
 
-def _tried(worth: np.ndarray, table: Table, slow: np.ndarray) -> tuple[list[Way], Trials]:
-    """The settings, and what each would have done: ties go to the better member on dev, then to the cheaper."""
+def _tried(worth: np.ndarray, table: Table, slow: np.ndarray) -> tuple[list[Way], list[np.ndarray], Trials]:
+    """The settings, whom each would have asked, and what that would have done: ties go to the better member on dev, then to the cheaper."""
     import numpy as np
 
     cost, levels = _mean_cost(table), prices(worth, table.costs)
-    order = np.lexsort((cost, -table.standing))
+    order = np.lexsort((cost, -np.round(table.standing, 12)))
     gains = (np.where(slow, -np.inf, np.round(worth - price * cost, 9)) for price in levels)
     picks = [order[np.argmax(gain[:, order], axis=1)] for gain in gains]
     ways, picks = _mixed(levels, picks, cost, np.array([lot(text) for text in table.texts]))
     rows = np.arange(len(table))
     columns = (np.stack([column[rows, pick] for pick in picks]) for column in (table.scores, table.costs, table.seconds))
-    return ways, Trials(*columns, table.scores[:, table.best])
+    return ways, picks, Trials(*columns, table.scores[:, table.best])
+
+
+def _shares(names: Sequence[str], picks: np.ndarray) -> dict[str, float]:
+    """Share of the questions that each member is asked, by name."""
+    import numpy as np
+
+    return {name: round(float(np.mean(picks == m)), 6) for m, name in enumerate(names)}
 
 
 def _mixed(levels: Sequence[float], picks: Sequence[np.ndarray], cost: np.ndarray, lots: np.ndarray) -> tuple[list[Way], list[np.ndarray]]:
