@@ -49,7 +49,7 @@ class Climb:
         """Whether the tried answer can be read: bool [members, questions]."""
         import numpy as np
 
-        return np.array([[r is not None and not _mute(q, r) for q, r in zip(self.requests, line, strict=True)]
+        return np.array([[r is not None and not mute(q, r) for q, r in zip(self.requests, line, strict=True)]
                          for line in self.replies], bool)
 
 
@@ -149,7 +149,7 @@ class Cascading(Aimed):
             except (ModelError, NoAnswerError) as error:
                 _note_absence(member, error)
                 continue
-            sure = UNREAD if _mute(request, reply) else self.sure(found or Learned(), request, reply, member.index)
+            sure = UNREAD if mute(request, reply) else self.sure(found or Learned(), request, reply, member.index)
             reply = _told(reply, member, sure)
             if self.accepts(self.choice(member.index), sure):
                 return reply
@@ -173,6 +173,20 @@ class Ordered(Cascading):
 
     order: Literal["price", "given"] = field(default="price", kw_only=True)
     """Rungs by price (ties: worse on dev first), or in team order."""
+    given: ClassVar[Choice] = None
+    """What every rung takes when nothing is learned; none: it must be fitted."""
+    must_fit = property(lambda self: self.given is None or self.aims)
+
+    async def fit(self, dev: Dev, cast: Cast) -> Self:
+        return await super().fit(dev, cast) if self.must_fit else self
+
+    def climbs(self, members: Members) -> list[int]:
+        if self.must_fit:
+            return super().climbs(members)
+        return self.ordered([m.card for m in members], [m.standing or 0.0 for m in members])
+
+    def choice(self, place: int) -> Choice:
+        return super().choice(place) if self.must_fit else self.given
 
     def ordered(self, cards: Sequence[Card], standing: Sequence[float] | None) -> list[int]:
         return super().ordered(cards, standing) if self.order == "price" else list(range(len(cards)))
@@ -219,7 +233,7 @@ async def climbed(method: Cascading, dev: Dev, cast: Cast) -> Climb:
 async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, temperature: float = 0.0) -> list[str | None]:
     """What a member says when asked `n` times whether an answer is right: `yes`, `no`, or None where that cannot be read;
     nothing where there is no answer to check, or the member fails."""
-    if _mute(request, reply):
+    if mute(request, reply):
         return []
     check = put(request, "check", answer=reply.text).sampled(temperature=temperature)
     try:
@@ -231,10 +245,10 @@ async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, t
 
 def _read(scored: Scored, request: Request) -> bool:
     reply = scored.reply
-    return reply is not None and (not _mute(request, reply) or reply.score is not None)
+    return reply is not None and (not mute(request, reply) or reply.score is not None)
 
 
-def _mute(request: Request, reply: Reply) -> bool:
+def mute(request: Request, reply: Reply) -> bool:
     """Whether there is no answer in a reply."""
     return not reply.text or unread(request, reply)
 

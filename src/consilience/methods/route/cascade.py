@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from consilience.gather import Member, Members, ask_all
 from consilience.learn.cascades import Choice, Climb, Ordered, own_word
 from consilience.learn.confidence import measure, quantile, sampled
-from consilience.method import Cast, Count, Dev, Share
+from consilience.method import Count, Share
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -39,10 +39,7 @@ class Cascade(Ordered):
     """Share of dev questions that each rung passes on; none: the thresholds that score best on dev."""
     extras = property(lambda self: frozenset({"logprobs"} if self.confidence in ("mean", "min") else ()))
     compares = property(lambda self: sampled(self.confidence))
-    must_fit = property(lambda self: self.confidence != "ask" or self.aims)
-
-    async def fit(self, dev: Dev, cast: Cast) -> Self:
-        return await super().fit(dev, cast) if self.must_fit else self
+    given = property(lambda self: 0.5 if self.confidence == "ask" else None)
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
         [replies] = (await ask_all([member], request, self.draws if sampled(self.confidence) else 1)).by_member
@@ -55,11 +52,3 @@ class Cascade(Ordered):
         if self.quantile is None:
             return super().choices(climb, sure, place)
         return [quantile([max(0.0, float(s)) for s in sure], self.quantile)]
-
-    def climbs(self, members: Members) -> list[int]:
-        if self.must_fit:
-            return super().climbs(members)
-        return self.ordered([m.card for m in members], [m.standing or 0.0 for m in members])
-
-    def choice(self, place: int) -> Choice:
-        return super().choice(place) if self.must_fit else 0.5
