@@ -70,8 +70,8 @@ class Dev(Protocol):
         """`[model][example]`: the scored first draw of each model (drafts that the whole experiment shares)."""
         ...
 
-    async def evaluate(self, method: Method, members: Sequence[Model]) -> list[float]:
-        """Score per example of a team of these members."""
+    async def evaluate(self, method: Method | Model, members: Sequence[Model] = ()) -> list[float]:
+        """Score per example of a method with these members, or of a model (such as a team) as it is."""
         ...
 
     def folds(self, k: int) -> list[Dev]:

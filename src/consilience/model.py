@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from consilience.types import Draws, Event, Quote, Reply, Request, Scope, Token, Usage, Wording
 
@@ -87,6 +87,7 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
 class Combiner(Protocol):
     """A pure function of the members' next-token distributions, equal by value, so that rows share a batch.
 

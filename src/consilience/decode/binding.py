@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ class Bound:
     limit: int | None
     lean: Lean | None
     verdict: Verdict
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """What policies have prepared for it and its peers; see `policy.Material`."""
 
     def slots(self) -> Slots:
         """An empty cache."""

@@ -16,15 +16,14 @@ from collections.abc import Callable, Sequence
 import torch
 
 from consilience.decode.feed import Feed
-from consilience.decode.policy import Policy, Speculation
+from consilience.decode.policy import Material, Policy, Speculation
 from consilience.decode.row import Row
 from consilience.decode.sampler import Plan
 from consilience.decode.slots import Slots
 from consilience.decode.speculation import Speculating
-from consilience.decode.vocabulary import Vocabulary
 from consilience.decode.writers import HandingOver, Lockstep, Writer
 from consilience.errors import ModelError
-from consilience.model import Combiner
+from consilience.model import Combiner, HandOver
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +31,12 @@ Source = Callable[[int], list[Row]]
 """Gives at most so many rows that are waiting now."""
 
 
-def writer_of(combiner: Combiner | Policy, feeds: Sequence[Feed], vocabularies: Sequence[Vocabulary] = ()) -> Writer:
+def writer_of(combiner: Combiner | HandOver, feeds: Sequence[Feed], material: Material) -> Writer:
     """The writer for a combiner, a policy or a speculation."""
     if isinstance(combiner, Policy):
-        return HandingOver(combiner, feeds, vocabularies)
+        return HandingOver(combiner, feeds, material)
+    if not isinstance(combiner, Combiner):
+        raise TypeError(f"{combiner!r} has no `combine`, and is no decode.policy.Policy")
     return Speculating(combiner, feeds) if isinstance(combiner, Speculation) and len(feeds) > 1 else Lockstep(combiner, feeds)
 
 
@@ -47,12 +48,12 @@ class Engine:
     and go on later.
     """
 
-    def __init__(self, slots: Sequence[Slots], combiner: Combiner | Policy, vocabulary: int, *, lanes: int = 128,
-                 room: int | None = None, vocabularies: Sequence[Vocabulary] = ()) -> None:
+    def __init__(self, slots: Sequence[Slots], combiner: Combiner | HandOver, vocabulary: int, *, lanes: int = 128,
+                 room: int | None = None, material: Material | None = None) -> None:
         self.slots = list(slots)
         self.vocabulary = vocabulary
         self.feeds = [Feed(s, m, vocabulary) for m, s in enumerate(slots)]
-        self.writer = writer_of(combiner, self.feeds, vocabularies)
+        self.writer = writer_of(combiner, self.feeds, material or Material())
         self.lanes = lanes
         self.room = room
         self.rows: list[Row] = []

@@ -8,16 +8,18 @@ change of the distribution. All are values: equal ones share batches. Nothing he
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from consilience.model import Combiner
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from consilience.decode.union import Union
     from consilience.decode.vocabulary import Vocabulary
 
 
@@ -44,10 +46,10 @@ class Sight:
     """int64 [R]: who wrote the last token; -1 at the start and for tokens of everybody."""
     last: Tensor
     """int64 [R]: id of the last token, in its author's vocabulary; -1 at the start."""
+    prepared: Any = None
+    """What `Policy.prepare` made."""
     texts: Sequence[bytes] = ()
     """The new text of each row, where the policy says `reads_text`."""
-    vocabularies: Sequence[Vocabulary] = ()
-    """Per member, the same condition: pieces of text by id, and which of them open a word."""
 
     def ends_with(self, *marks: bytes) -> Tensor:
         """bool [R]: whether a row's new text ends with one of `marks`."""
@@ -65,9 +67,33 @@ class Move:
     author: Tensor | None = None
     """int64 [R]: who writes, for the bill and the next `Sight`; None: everybody."""
     scores: Tensor | None = None
-    """[R, vocabulary] of which the sampler makes probabilities by softmax; None: the author's own logits."""
+    """[R, vocabulary] of which the sampler makes probabilities by softmax; None: the author's own logits. With members
+    of several vocabularies they are over the columns of `union`, and count for rows without an author only."""
+    union: Union | None = None
+    """The vocabulary of `scores`, where members have several."""
     state: Tensor | None = None
     """float32 [R, K], kept once the token is written; None: unchanged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What the members are made of, for `Policy.prepare`."""
+
+    vocabularies: Sequence[Vocabulary] = ()
+    """Pieces of text by id, where the policy says `reads_text` or `mixed`."""
+    embeddings: Sequence[Tensor] = ()
+    """Input embeddings [ids, width]."""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """What was prepared before."""
+
+    def prepared(self, policy: Policy) -> Any:
+        """What the policy prepares of this, made once."""
+        key = (policy, *map(id, self.embeddings))
+        owners, made = self.memo.get(key, ((), None))
+        if made is None or any(ref() is not e for ref, e in zip(owners, self.embeddings, strict=True)):
+            made = policy.prepare(self)
+            self.memo[key] = tuple(map(weakref.ref, self.embeddings)), made
+        return made
 
 
 class Policy:
@@ -78,9 +104,14 @@ class Policy:
     hidden: ClassVar[tuple[int, ...]] = ()
     """Members whose hidden states are wanted."""
     reads_text: ClassVar[bool] = False
-    """Whether `Sight.texts` and `Sight.vocabularies` are wanted."""
+    """Whether `Sight.texts` and `Material.vocabularies` are wanted."""
     mixed: ClassVar[bool] = False
-    """Whether members may have different vocabularies. Then `scores` must be None: the author's own are used."""
+    """Whether members may have different vocabularies."""
+
+    def prepare(self, material: Material) -> Any:
+        """What can be made once for these members, such as tables of their vocabularies or the weights of a head as
+        tensors; it is kept while the models are in memory, and seen as `Sight.prepared`."""
+        return None
 
     @abstractmethod
     def decide(self, sight: Sight) -> Move:

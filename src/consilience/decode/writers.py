@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from consilience.decode.feed import Feed
-from consilience.decode.policy import Move, Policy, Sight
+from consilience.decode.policy import Material, Move, Policy, Sight
 from consilience.decode.row import Mark, Row
 from consilience.decode.sampler import Plan
-from consilience.decode.vocabulary import Vocabulary
 from consilience.errors import ModelError
 from consilience.model import Combiner
 
@@ -71,8 +70,9 @@ class Lockstep:
 class HandingOver:
     """A policy says who is asked and who writes; see `policy.Policy`."""
 
-    def __init__(self, policy: Policy, feeds: Sequence[Feed], vocabularies: Sequence[Vocabulary]) -> None:
-        self.policy, self.feeds, self.vocabularies = policy, feeds, vocabularies
+    def __init__(self, policy: Policy, feeds: Sequence[Feed], material: Material) -> None:
+        self.policy, self.feeds, self.material = policy, feeds, material
+        self.prepared = material.prepared(policy)
 
     def write(self, places: Sequence[int], rows: Sequence[Row], plan: Plan) -> None:
         sight = self._first(rows, plan)
@@ -95,14 +95,14 @@ class HandingOver:
         indices = [row.emitted for row in rows]
         texts: Sequence[bytes] = ()
         if self.policy.reads_text:
-            texts = [self.vocabularies[0].text(row.ids) for row in rows]
+            texts = [self.material.vocabularies[0].text(row.ids) for row in rows]
         return Sight(
             [torch.zeros(n, feed.vocabulary, device=device) for feed in self.feeds], known, gone, [None] * members,
             torch.tensor(indices, device=device),
             torch.tensor([row.state or self.policy.state for row in rows], dtype=torch.float32, device=device).reshape(n, -1),
             plan.noise(indices, NOISE)[:, 0].float(),
             torch.tensor([row.authors[-1] if row.authors else -1 for row in rows], device=device),
-            torch.tensor([row.ids[-1] if row.ids else -1 for row in rows], device=device), texts, self.vocabularies)
+            torch.tensor([row.ids[-1] if row.ids else -1 for row in rows], device=device), self.prepared, texts)
 
     def _asked(self, sight: Sight, wanted: Tensor, places: Sequence[int], rows: Sequence[Row]) -> Sight:
         """More is known: the members were asked about the rows where `wanted`, bool [members, rows], says so."""
@@ -127,7 +127,7 @@ class HandingOver:
                 held[which] = states
                 hidden[member] = held
         return Sight(logits, known & ~gone, gone, hidden, sight.step, sight.state, sight.noise, sight.author, sight.last,
-                     sight.texts, sight.vocabularies)
+                     sight.prepared, sight.texts)
 
     def _written(self, sight: Sight, move: Move, rows: Sequence[Row], plan: Plan) -> None:
         scores, author = move.scores, move.author

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, ClassVar
 
-from consilience.errors import ModelError
-from consilience.gather import Members, absence, ask_ranked, decode_together
+from consilience.gather import Members, write_together
 from consilience.method import Level, Method, Role, Share
-from consilience.model import NextTokens
+from consilience.model import Combiner, NextTokens
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -35,6 +34,11 @@ class Steered:
             before = ordered.cumsum(-1) - ordered
             keep &= (before < self.nucleus).gather(-1, places.argsort(-1))
         return scores.masked_fill(~keep, float("-inf"))
+
+    def without(self, gone: frozenset[int]) -> Combiner | None:
+        """The base alone; None when that has left."""
+        from consilience.decode.tensors import Alone
+        return None if 0 in gone else Alone()
 
 
 @register
@@ -64,8 +68,5 @@ class Contrast(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         cast = [members.role("base"), members.role("expert"), members.role("anti")]
-        try:
-            return await decode_together(cast, [request] * 3, Steered(self.alpha, self.nucleus, self.plausible))
-        except ModelError as error:
-            members.run.absent.append(absence(cast[0], error))
-            return (await ask_ranked([cast[0], *members.ranking], request)).noting(fallback="decoding together failed")
+        scheme = Steered(self.alpha, self.nucleus, self.plausible)
+        return await write_together(cast, request, scheme, [cast[0], *members.ranking])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from consilience.errors import ModelError, TeamError
-from consilience.gather import Members, absence, ask_ranked, decode_together
+from consilience.errors import TeamError
+from consilience.gather import Members, write_together
 from consilience.method import Cast, Dev, Level, Method
 from consilience.model import NextTokens
 from consilience.registry import register
@@ -36,6 +36,11 @@ class Pooled:
         if self.pool == "confidence":
             weights = torch.softmax(weights.log() - entropy(log_p) / self.tau, dim=0)
         return mix_log(weights, log_p)
+
+    def without(self, gone: frozenset[int]) -> Pooled | None:
+        """The pool of the others, their weights made to sum to 1; None when those have no weight."""
+        left = [w for i, w in enumerate(self.weights) if i not in gone]
+        return Pooled(self.pool, tuple(w / sum(left) for w in left), self.tau) if sum(left) > 0 else None
 
 
 @register
@@ -73,8 +78,4 @@ class LogitFusion(Method):
     async def run(self, request: Request, members: Members) -> Reply:
         tau = self.tau or (self.learned.values["tau"] if self.learned is not None else 1.0)
         weights = [w / (sum(self.weights) or len(members)) for w in self.weights or (1.0,) * len(members)]
-        try:
-            return await decode_together(members, [request] * len(members), Pooled(self.pool, tuple(weights), tau))
-        except ModelError as error:
-            members.run.absent.append(absence(members[0], error))
-            return (await ask_ranked(members.ranking, request)).noting(fallback="decoding together failed")
+        return await write_together(members, request, Pooled(self.pool, tuple(weights), tau), members.ranking)

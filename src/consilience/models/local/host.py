@@ -30,6 +30,7 @@ from consilience.models.local.residency import Residency, free_memory
 if TYPE_CHECKING:
     import torch
 
+    from consilience.decode.engine import Engine
     from consilience.decode.row import Row
     from consilience.models.local.loading import Loaded
 
@@ -266,12 +267,16 @@ class LocalHost:
         self._served = False
         try:
             loaded = self._grant(work)
+            engine = self._engine(work, loaded) if work.operation == "decode" else None
         except Exception as error:
             for item in self._take(work, None):
                 item.deliver(_told(error))
             return
         begun = time.perf_counter()
-        (self._decode if work.operation == "decode" else self._forward)(work, loaded)
+        if engine is not None:
+            self._decode(work, engine)
+        else:
+            self._forward(work, loaded)
         self.stats.busy += time.perf_counter() - begun
 
     def _grant(self, work: Work) -> list[Loaded]:
@@ -292,10 +297,17 @@ class LocalHost:
             for item, outcome in zip(items, outcomes, strict=True):
                 item.deliver(outcome)
 
-    def _decode(self, work: Work, loaded: Sequence[Loaded]) -> None:
+    def _engine(self, work: Work, loaded: Sequence[Loaded]) -> Engine:
         from consilience.decode.engine import Engine
-        engine = Engine([one.bound.slots() for one in loaded if one.bound is not None], work.combiner, work.vocabulary,
-                        lanes=self.lanes, room=self.cache, vocabularies=work.words)
+        from consilience.decode.policy import Material
+        bound = [one.bound for one in loaded if one.bound is not None]
+        if work.combiner is None or not bound:
+            raise ModelError(f"{work.checkpoints[0].path} does not write")
+        material = Material(work.words, [b.model.get_input_embeddings().weight for b in bound], bound[0].memo)
+        return Engine([b.slots() for b in bound], work.combiner, work.vocabulary, lanes=self.lanes, room=self.cache,
+                      material=material)
+
+    def _decode(self, work: Work, engine: Engine) -> None:
         items: dict[Row, Item] = {}
 
         def done(row: Row) -> None:

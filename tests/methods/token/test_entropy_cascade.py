@@ -1,0 +1,57 @@
+"""A cascade by the token: its two ends are the two models, and the note says who wrote what."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import torch
+
+from consilience.decode.policy import Sight
+from consilience.methods.token.entropy_cascade import EntropyCascade, Unsure
+from consilience.team import Team
+from consilience.types import Request
+from tests.methods.local import models
+from tests.methods.questions import split
+
+REQUEST = Request.of("Say something.", form="answer").sampled(temperature=0.0, max_tokens=12)
+
+
+def seen(p: list[float], known: bool = True) -> Sight:
+    logits = [torch.tensor([p]).log(), torch.zeros(1, len(p))]
+    none = torch.zeros(2, 1, dtype=torch.bool)
+    row = torch.zeros(1)
+    return Sight(logits, torch.tensor([[known], [False]]), none, [None, None], row.long(), row[:, None], row, row.long(), row.long())
+
+
+@pytest.mark.parametrize(("p", "entropy"), [([.25] * 4, 1.3863), ([.97, .01, .01, .01], .1677), ([.4, .3, .2, .1], 1.2799)])
+def test_numbers_of_the_catalogue(p: list[float], entropy: float) -> None:
+    for most, asks in ((entropy + 1e-3, False), (entropy - 1e-3, True)):
+        ask = Unsure(most).decide(seen(p)).ask
+        assert ask is not None and ask[:, 0].tolist() == [False, asks]
+    first = Unsure(0).decide(seen(p, known=False)).ask
+    assert first is not None and first[:, 0].tolist() == [True, False]
+
+
+def test_real_models(tmp_path: Path) -> None:
+    a, b, _ = members = models(tmp_path, 3)
+    said = {m.card.name: asyncio.run(m.generate(REQUEST))[0].text for m in members}
+    notes = []
+    for most, calls in ((99.0, 1), (2.9, 2), (-1.0, 2)):
+        team = Team(EntropyCascade(most=most), members, small=a, large=b)
+        [reply] = asyncio.run(team.generate(REQUEST))
+        notes.append(reply.note)
+        assert reply.usage.calls == calls
+        assert sum(reply.note["wrote"].values()) == reply.note["asked"]["m0"]
+        if most != 2.9:
+            assert reply.text == said["m0" if most > 0 else "m1"]
+    shares = [n["wrote"]["m1"] for n in notes]
+    assert shares[0] == 0 and shares == sorted(shares), "the smaller the bound, the more the large one writes"
+    assert notes[2]["wrote"]["m0"] == 0
+
+
+def test_the_bound_is_learned_on_dev(tmp_path: Path) -> None:
+    dev = split([("a", "A"), ("b", "B")], max_tokens=4)
+    team = Team(EntropyCascade(), models(tmp_path, 3), standing=(.1, .2, .3)).fit_sync(dev)
+    assert team.method.found().values["most"] == 2.0, "nothing is right, so the first is kept"
