@@ -165,7 +165,7 @@ def _library(embedding: str) -> Encoder:
 
         return _Library(SentenceTransformer(name))
     except ImportError:
-        raise MissingExtraError("route", f"the embedding {embedding}") from None
+        raise MissingExtraError("embed", f"the embedding {embedding}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"the embedding {embedding} cannot be loaded: {error}") from error
 

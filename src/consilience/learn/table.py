@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from consilience.errors import ConfigError
 from consilience.method import Dev, Scored
 from consilience.model import Model
-from consilience.types import Example
+from consilience.types import Draws, Example
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ class Table:
     """Dev questions (each text once, in the order of their ids) and what the members did.
 
     `scores`, `costs` (US dollars, NaN where unknown) and `seconds` are float64 [questions, members]; `x` float32
-    [questions, width] are the questions' vectors (none before they are embedded). `groups` are the sub-tasks.
+    [questions, width] are the questions' vectors (none before they are embedded). `groups` are the sub-tasks. `also` is
+    whatever else a router learns from, such as scores of further draws, each [questions, members].
     """
 
     names: tuple[str, ...]
@@ -30,12 +31,14 @@ class Table:
     costs: np.ndarray
     seconds: np.ndarray
     x: np.ndarray
+    also: tuple[np.ndarray, ...] = ()
 
     @classmethod
-    async def of(cls, dev: Dev, members: Sequence[Model], extras: frozenset[str] = frozenset()) -> Self:
+    async def of(cls, dev: Dev, members: Sequence[Model], extras: frozenset[str] = frozenset(), draw: int = 0) -> Self:
         """Ask all members all dev questions (drafts that the experiment shares). ConfigError when there is nothing to
         learn from, or a score is no number."""
-        return cls.made(tuple(m.card.name for m in members), dev.examples, await dev.replies(members, extras=extras))
+        return cls.made(tuple(m.card.name for m in members), dev.examples,
+                        await dev.replies(members, Draws(1, draw), extras=extras))
 
     @classmethod
     def made(cls, names: tuple[str, ...], given: Sequence[Example], asked: Sequence[Sequence[Scored]]) -> Self:
@@ -62,7 +65,8 @@ class Table:
     def among(self, rows: np.ndarray) -> Self:
         """Some of the questions."""
         return replace(self, texts=tuple(self.texts[i] for i in rows), groups=tuple(self.groups[i] for i in rows),
-                       scores=self.scores[rows], costs=self.costs[rows], seconds=self.seconds[rows], x=self.x[rows])
+                       scores=self.scores[rows], costs=self.costs[rows], seconds=self.seconds[rows], x=self.x[rows],
+                       also=tuple(one[rows] for one in self.also))
 
     def folds(self, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Up to `k` pairs (rows to learn from, rows to try on); fewer for few questions, one of all for a single one."""
