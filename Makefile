@@ -35,11 +35,11 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) '$(TORCH)'
-	$(PIP) -e '.[local,report]'
+	$(PIP) -e '.[local,route,report]'
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
-	$(PIP) -e '.[local,hub,report,serve]' pytest pytest-timeout hypothesis hatchling scipy gguf xllamacpp
+	$(PIP) -e '.[local,route,hub,report,serve]' pytest pytest-timeout hypothesis hatchling scipy gguf xllamacpp
 	touch $@
 
 clean:

@@ -21,6 +21,8 @@ from consilience.cli.console import out, say_json
 EXTRAS = {
     "local": (("torch", "transformers", "peft", "accelerate", "sklearn"), "models in this process (hf:, nursery)"),
     "train": (("trl", "datasets"), "fine-tuning methods"),
+    "route": (("sklearn", "lightgbm"), "fitting the routers that learn with classical estimators"),
+    "embed": (("model2vec", "sentence_transformers"), "other vectors of questions for routers (model2vec:NAME, sentence-transformers:NAME)"),
     "hub": (("datasets", "pyarrow"), "tasks from the hub, Parquet files"),
     "report": (("plotly",), "charts in report.html"),
     "serve": (("fastapi", "uvicorn"), "the OpenAI-compatible server"),

@@ -198,7 +198,7 @@ def fit_boosted(x: np.ndarray, scores: np.ndarray, trees: int, leaves: int, rate
 
     try:
         import lightgbm
-    except ImportError:
+    except (ImportError, OSError):  # OSError: its library for threads is not on this machine
         raise MissingExtraError("route", "the boosted router") from None
     told = {"objective": "regression", "num_leaves": leaves, "learning_rate": rate, "feature_fraction": 0.5, "lambda_l2": 1.0,
             "max_bin": 63, "num_threads": 1, "deterministic": True, "force_col_wise": True, "seed": 0, "verbosity": -1}
