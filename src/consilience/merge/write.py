@@ -7,6 +7,8 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
 MANIFEST = "merge.json"
 """Inputs with hashes, rule, weights and seed, beside the weights."""
 
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf")
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf")
+"""Endings of files that hold weights."""
 
 
-def cache_folder() -> Path:
-    """Where merged checkpoints are kept: `$CONSILIENCE_CACHE/merged`, else `~/.cache/consilience/merged`."""
-    return Path(os.environ.get("CONSILIENCE_CACHE") or Path.home() / ".cache" / "consilience") / "merged"
+def cache_folder(kind: str = "merged") -> Path:
+    """Where checkpoints of a kind are kept: `$CONSILIENCE_CACHE/merged`, else `~/.cache/consilience/merged`."""
+    return Path(os.environ.get("CONSILIENCE_CACHE") or Path.home() / ".cache" / "consilience") / kind
 
 
 def merged(recipe: Recipe) -> Path:
@@ -48,29 +51,33 @@ def merge(recipe: Recipe, target: Path, *, max_shard: int = 5 * 10**9, chunk: in
     except ImportError as error:
         raise MissingExtraError("local", "merging checkpoints") from error
     target = Path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise StoreError(f"cannot write a merged checkpoint to {target}: {error.strerror}") from error
-    try:
-        with sources(recipe) as (lead, models):
-            _write(recipe, plan(recipe, lead, models), lead, models, _Shards(draft, max_shard), chunk)
-        _publish(draft, target)
-    except OSError as error:
-        raise StoreError(f"cannot write a merged checkpoint to {target}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with appearing(target) as draft, sources(recipe) as (lead, models):
+        _write(recipe, plan(recipe, lead, models), lead, models, _Shards(draft, max_shard), chunk)
     return target
 
 
-def _publish(draft: Path, target: Path) -> None:
-    draft.chmod(0o755)
+@contextmanager
+def appearing(target: Path, manifest: str = MANIFEST) -> Iterator[Path]:
+    """A folder to write a checkpoint in, which becomes `target` when the block ends well; of two writers the first wins.
+
+    Raises StoreError when it cannot be written.
+    """
+    draft = None
     try:
-        draft.rename(target)
-    except OSError:
-        if not (target / MANIFEST).exists():
-            raise
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        yield draft
+        draft.chmod(0o755)
+        try:
+            draft.rename(target)
+        except OSError:
+            if not (target / manifest).exists():
+                raise
+    except OSError as error:
+        raise StoreError(f"cannot write a checkpoint to {target}: {error.strerror or error}") from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 @dataclass
@@ -126,7 +133,7 @@ def _write(recipe: Recipe, planned: Plan, lead: Source, models: list[Source], sh
         shards.add(step.name, made)
     shards.finish()
     for file in lead.path.iterdir():
-        if file.is_file() and file.suffix not in _WEIGHTS and file.name not in (INDEX, MANIFEST):
+        if file.is_file() and file.suffix not in WEIGHTS and file.name not in (INDEX, MANIFEST):
             shutil.copy2(file, shards.folder / file.name)
     if planned.untie or recipe.dtype:
         changes = {"tie_word_embeddings": False} if planned.untie else {}
