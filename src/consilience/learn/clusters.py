@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from consilience.learn.neighbours import picked
@@ -156,3 +157,15 @@ def softmax(z: np.ndarray) -> np.ndarray:
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     found: np.ndarray = e / e.sum(axis=-1, keepdims=True)
     return found
+
+
+def categories(x: np.ndarray, names: Sequence[str], k: int) -> tuple[list[str], np.ndarray]:
+    """What kinds of questions there are, and the kind of each: their named sub-tasks where there are several, else up to
+    `k` groups of like questions."""
+    import numpy as np
+
+    known = sorted(set(names))
+    if len(known) > 1:
+        return known, np.array([known.index(name) for name in names])
+    kinds, place = np.unique(nearest(x, kmeans(x, k)), return_inverse=True)
+    return [f"group {i + 1}" for i in range(len(kinds))], place
