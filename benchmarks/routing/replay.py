@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from consilience.bench.fits import needs_fit
-from consilience.bench.split import DevSplit, scored
 from consilience.errors import TeamError
 from consilience.learn.embedding import fitted
 from consilience.learn.goals import Aimed
 from consilience.learn.routers import Router, price_for, prices
 from consilience.method import Learned, Method, Scored
 from consilience.model import Card, Embed, Measured, Model, P
-from consilience.tasks.task import windowed
+from consilience.tasks.task import Split, windowed
 from consilience.team import Team, run_sync
 from consilience.types import Draws, Event, Example, Reply, Request, Scope, Usage, digest
 from sets import Recordings
@@ -29,24 +28,24 @@ CHECKED = 25
 """Test questions on which the batched choices of a router are held against the team's own answers."""
 FEW = 6
 """Prices at which a router is measured that does more than to ask one member."""
-WORTHS = (0.1, 0.3, 1.0, 3.0)
+WORTHS = (0.3, 1.0)
 """Trade-offs at which other methods are fitted, relative to what the best member's advantage costs."""
 PLAIN = ("run", "choose", "ranking", "answer")
 """What a router must leave as it is for its choices to be taken in one batch."""
 
 
 @dataclass(frozen=True)
-class KnownDev(DevSplit):
-    """Dev questions whose replies are gathered once for all methods."""
+class Known(Split):
+    """Questions whose replies are gathered once for all methods."""
 
-    rows: dict[Any, list[list[Scored]]] = field(default_factory=dict)
+    rows: dict[Any, list[list[Scored]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def _scorable(self, models: Sequence[Model]) -> None:
         """Whatever a team of recorded members chooses carries its recorded score."""
 
     async def replies(self, models: Sequence[Model], draws: Draws = Draws(),
                       extras: frozenset[str] = frozenset()) -> list[list[Scored]]:
-        """As `DevSplit` does, from memory where the same was asked before."""
+        """As `Split` does, from memory where the same was asked before."""
         key = (tuple(m.card.fingerprint for m in models), draws, extras)
         if key not in self.rows:
             self.rows[key] = await super().replies(models, draws, extras)
@@ -90,14 +89,14 @@ class Arena:
 
     recordings: Recordings
     seed: int
-    dev: KnownDev
+    dev: Known
     test: tuple[Example, ...]
 
     @classmethod
     def of(cls, recordings: Recordings, seed: int, dev: int, test: int) -> Arena:
         """The split of this seed, at most so many questions."""
         here, there = recordings.split(seed, dev, test)
-        return cls(recordings, seed, KnownDev(recordings.source.name, tuple(here)), tuple(there))
+        return cls(recordings, seed, Known(recordings.source.name, tuple(here)), tuple(there))
 
     @property
     def members(self) -> Sequence[Model]:
@@ -112,7 +111,7 @@ class Arena:
     @cached_property
     def on_test(self) -> tuple[np.ndarray, np.ndarray]:
         """Scores and costs of the members on test."""
-        return _table(run_sync(KnownDev("test", self.test).replies(self.members)))
+        return _table(run_sync(Known("test", self.test).replies(self.members)))
 
     @cached_property
     def vectors(self) -> Vectors:
@@ -209,12 +208,20 @@ def _replayed(arena: Arena, team: Team, started: float) -> Played:
     """Any other method, question by question."""
     teams = [team, *_targeted(arena, team)]
     fitting, started = time.process_time() - started, time.process_time()
-    rows = [run_sync(windowed(_asking(one), arena.test, 64)) for one in teams]
+    rows = run_sync(Known("test", arena.test).replies(teams))
     decide = (time.process_time() - started) / len(arena.test) / len(teams)
+    _all_recorded(rows[0])
     calls = float(np.mean([s.reply.usage.calls if s.reply else 0 for s in rows[0]]))
     learned = team.method.learned
     return Played(np.array([[s.score for s in row] for row in rows]), np.array([[_dollars(s) for s in row] for row in rows], float),
                   np.full(len(arena.test), np.nan), calls, fitting, decide, learned.values.get("expected", {}) if learned else {})
+
+
+def _all_recorded(rows: Sequence[Scored]) -> None:
+    """TeamError when a method asked its members things that were not recorded, and went on without them."""
+    missing = [a for s in rows if s.reply for a in s.reply.absent if a.reason == "not-recorded"]
+    if len(missing) > len(rows) / 10:
+        raise TeamError(f"it asks members what was not recorded: {missing[0].detail}")
 
 
 def _targeted(arena: Arena, team: Team) -> list[Team]:
@@ -229,13 +236,6 @@ def _targeted(arena: Arena, team: Team) -> list[Team]:
         return [Team(one, team.members, standing=team.standing, **team.roles) for one in made]
     made = [replace(method, learned=None, tradeoff=worth) for worth in _worths(arena)]
     return [run_sync(Team(one, team.members, **team.roles).fit(arena.dev)) for one in made]
-
-
-def _asking(team: Team) -> Any:
-    async def ask(example: Example) -> Scored:
-        return await scored(team, example, Draws(), Scope(example=example.id))
-
-    return ask
 
 
 def _worths(arena: Arena) -> list[float]:

@@ -48,7 +48,7 @@ VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("knn-router, guarded", "knn-router", {"guarded": True}),
     ("cascade, agreement", "cascade", {"confidence": "agreement"}),
     ("most-confident, agreement", "most-confident", {"confidence": "agreement", "draws": 3}),
-    *((f"{name}, {TARGET}", name, {"min_quality": TARGET}) for name in ("knn-router", "linear-router", "mlp-router")),
+    *((f"{name}, {TARGET}", name, {"min_quality": TARGET}) for name in ("knn-router", "linear-router")),
 )
 """Methods with options, beside all with their defaults: label, name, options."""
 
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=[], help="methods; default: all of the route level")
     parser.add_argument("--again", nargs="*", default=[], help="methods to play anew")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--dev", type=int, default=1000, help="dev questions of a split, at most")
+    parser.add_argument("--dev", type=int, default=500, help="dev questions of a split, at most")
     parser.add_argument("--limit", type=int, default=1000, help="test questions of a split, at most")
     parser.add_argument("--patience", type=float, default=120.0, help="CPU seconds of a fit after which other splits are left out")
     parser.add_argument("--jobs", type=int, default=1)
