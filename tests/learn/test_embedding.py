@@ -31,12 +31,12 @@ def test_rare_words_weigh_more_and_numbers_are_alike() -> None:
 
 
 def test_with_all_directions_cosines_are_those_of_the_sparse_vectors() -> None:
-    from consilience.learn.embedding import BUCKETS, _weighed
+    from consilience.learn.embedding import BUCKETS, weighed
 
     encoder = Tfidf.of(TEXTS)
     sparse = np.zeros((len(TEXTS), BUCKETS))
     for line, text in zip(sparse, TEXTS, strict=True):
-        columns, values = _weighed(grams(text), encoder.idf)
+        columns, values = weighed(grams(text), encoder.idf)
         line[columns] = values
     x = encoder.encode(TEXTS)
     assert np.allclose(x @ x.T, sparse @ sparse.T, atol=1e-4), "no more texts than directions: nothing is lost"

@@ -83,7 +83,7 @@ class Tfidf:
         rows = np.sort(rng.permutation(len(texts))[:SAMPLE])
         matrix = np.zeros((len(rows), BUCKETS), np.float32)
         for line, i in zip(matrix, rows, strict=True):
-            columns, values = _weighed(counted[i], idf)
+            columns, values = weighed(counted[i], idf)
             line[columns] = values
         basis = rng.standard_normal((BUCKETS, min(WIDTH + 16, max(1, len(rows))))).astype(np.float32)
         for _ in range(3):
@@ -98,7 +98,7 @@ class Tfidf:
 
         out = np.zeros((len(texts), self.directions.shape[1]), np.float32)
         for line, text in zip(out, texts, strict=True):
-            columns, values = _weighed(grams(text), self.idf)
+            columns, values = weighed(grams(text), self.idf)
             line[:] = values @ self.directions[columns]
         return unit(out)
 
@@ -125,7 +125,7 @@ def grams(text: str) -> Counter[int]:
     return Counter(crc32(gram.encode()) % BUCKETS for gram in found)
 
 
-def _weighed(counts: Counter[int], idf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def weighed(counts: Counter[int], idf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Buckets of a text and their TF-IDF weights, (1 + ln tf) * idf, of length 1 in all."""
     import numpy as np
 
