@@ -113,7 +113,7 @@ def test_the_cheapest_answer_is_better_than_none() -> None:
     members = [member(name, words=1000) for name in "abcdefghi"]
     team = Team(MixtureOfAgents(), members)
     reply, budget = ask(team, 20.0)
-    assert reply.text and reply.note["budget"] == "pays for one member alone" and budget.spent == 20
+    assert reply.text and reply.note["fallback"] == "the budget pays for one member alone" and budget.spent == 20
     with pytest.raises(NoAnswerError, match="are left"):
         ask(team, 15.0)
 
@@ -244,7 +244,7 @@ def test_decoding_together_is_paid_by_the_token_of_all() -> None:
     assert ask(team, 1000.0)[1].spent == 120
     assert ask(team, 80.0)[1].spent == 80, "cut to 40 tokens of each"
     reply, budget = ask(team, 31.0)
-    assert budget.spent == 1 and reply.note["budget"], "two tokens' price is too little for both, so one answers"
+    assert budget.spent == 1 and reply.note["fallback"], "two tokens' price is too little for both, so one answers"
 
 
 asks = st.builds(lambda least, more: Ask(least, least + more), st.floats(0, 20), st.floats(0, 50))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.compare import Class, agreed, classes, plurality, shuffled, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify
+from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, unworn
 from consilience.prompt import put, render
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
 from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token
@@ -409,7 +409,7 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     """
     lead, started = members[0], clock.get()
     order = lead.run.begin()
-    powers = [m.power(NextTokens) for m in members]
+    powers = [unworn(m.power(NextTokens)) for m in members]
     rendered = [render(r, m.card) for m, r in zip(members, requests, strict=True)]
     key = (-1, *_content(requests[0]))
     draw = 0 if requests[0].sampling.greedy else lead.run.taken.get(key, 0)

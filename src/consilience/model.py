@@ -205,6 +205,12 @@ POWERS: Mapping[str, type] = {p.__name__: p for p in (NextTokens, Continue, Scor
 """All kinds of power by name, as cards and error messages show them."""
 
 
+def unworn(power: NextTokens) -> NextTokens:
+    """The power of the model itself, below the wrappers that count its calls: decoding in lockstep needs that."""
+    own: NextTokens = getattr(power, "unworn", power)
+    return own
+
+
 def powers_of(model: Model) -> frozenset[str]:
     """Names of the powers that `model` really offers."""
     return frozenset(name for name, kind in POWERS.items() if model.power(kind) is not None)

@@ -14,7 +14,7 @@ from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mea
 from consilience.formula import most_calls
 from consilience.gather import Member, Members, Run, absence, clock, timed
 from consilience.method import Cast, Dev, Last, Level, Method, check_needs
-from consilience.model import Card, Hidden, Model, NextTokens, Quotes, Score, Weights, powers_of
+from consilience.model import Card, Hidden, Model, NextTokens, Quotes, Score, Weights, powers_of, unworn
 from consilience.purse import Purse, evenly, purse
 from consilience.types import Draws, Event, Quote, Reply, Request, Sampling, Scope, digest, total_cost
 
@@ -77,7 +77,7 @@ class Team:
             return
         models = list(self.members) if NextTokens in self.method.needs else []
         models += [m for role in self.method.roles if NextTokens in role.needs for m in self.roles.get(role.name, ())]
-        powers = [power for m in models if (power := m.power(NextTokens)) is not None]
+        powers = [unworn(power) for m in models if (power := m.power(NextTokens)) is not None]
         if powers and (why := powers[0].refuses(powers, mixed=self.method.mixed)) is not None:
             raise TeamError(f"{self.method.name} of {', '.join(m.card.name for m in models)}: {why}")
 
@@ -179,7 +179,7 @@ class Team:
         except (ModelError, NoAnswerError) as error:
             if purse.get() is None or error.reason != "budget":
                 raise
-            return Last.ranked(members.ranking, request, budget="pays for one member alone")
+            return Last.ranked(members.ranking, request, fallback="the budget pays for one member alone")
 
     async def _last(self, last: Last) -> Reply:
         _spend_all()
@@ -187,7 +187,7 @@ class Team:
         failure: ModelError | NoAnswerError = NoAnswerError(f"{self.name}: no member produced any text")
         for place, member in enumerate((last.member, *last.then)):
             try:
-                reply = (await member.ask(last.request)).noting(**last.note, **({"fallback": True} if place else {}))
+                reply = (await member.ask(last.request)).noting(**last.note | ({"fallback": True} if place else {}))
             except (ModelError, NoAnswerError) as error:
                 member.run.absent.append(absence(member, error))
                 failure = error
@@ -196,10 +196,10 @@ class Team:
                 break
         if last.otherwise is not None:
             if reply is None:
-                return last.otherwise.noting(**last.note, fallback="last ask failed")
+                return last.otherwise.noting(**last.note | {"fallback": "last ask failed"})
             unread = reply.reading is None and last.request.format is not None
             if not reply.text or (unread and last.otherwise.reading is not None):
-                return last.otherwise.noting(**last.note, fallback="last ask unread")
+                return last.otherwise.noting(**last.note | {"fallback": "last ask unread"})
         if reply is None:
             raise failure
         return reply
@@ -269,7 +269,7 @@ class Team:
                         if not event.reply.text:
                             break
                         more = {"fallback": True} if place else {}
-                        yield Event("done", reply=event.reply.noting(**last.note, **more))
+                        yield Event("done", reply=event.reply.noting(**last.note | more))
                         return
                     yield event
             except (ModelError, NoAnswerError) as error:
@@ -280,7 +280,7 @@ class Team:
         if last.otherwise is None:
             raise failure
         yield Event("delta", last.otherwise.text or "")
-        yield Event("done", reply=last.otherwise.noting(**last.note, fallback="last ask failed"))
+        yield Event("done", reply=last.otherwise.noting(**last.note | {"fallback": "last ask failed"}))
 
     def power(self, kind: type[P]) -> P | None:
         """`Fits` and `Quotes` for any team; a merging team offers its child's powers once it is made."""

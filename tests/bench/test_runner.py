@@ -16,6 +16,7 @@ from consilience.bench import Entry, Outcome, Progress, make_plan, report, run
 from consilience.errors import ConfigError, ModelError, StoreError
 from consilience.gather import Members, ask_all
 from consilience.method import Cast, Dev, Level, Method
+from consilience.model import Measured, NextTokens, Price, Verify
 from consilience.types import Reply, Request, Usage
 from tests.bench.scenes import experiment, knower, pool, quiz
 from tests.members import Scripted, down
@@ -214,6 +215,96 @@ def test_what_a_team_decodes_is_a_draw_kept_and_paid_once(tmp_path: Path) -> Non
     assert len(Together.runs) == 30, "the second benchmark finds the texts in the store"
     lines = [next(x for x in o.leaderboard if x.method == "together") for o in (first, again)]
     assert [x.spent for x in lines] == [30 * 0.25, 0.0] and [x.cost for x in lines] == [7.5, 7.5]
+
+
+@dataclass(frozen=True)
+class Chooser(Together):
+    """Learns by decoding, and asks for words that come next and for ratings on the way."""
+
+    needs: ClassVar = (NextTokens, Verify)
+    must_fit: ClassVar = True
+
+    async def fit(self, dev: Dev, cast: Cast) -> Any:
+        return self.with_learned({"score": sum(await dev.evaluate(Together(), cast.members))})
+
+    async def run(self, request: Request, members: Members) -> Reply:
+        await members[0].next(request, ["A", "B"])
+        await members[0].verify(request, ["Answer: A"])
+        return await super().run(request, members)
+
+
+class Able(Scripted):
+    """Tells the likelihood of words, for a dollar a call; rating is free."""
+
+    def power(self, kind: type) -> Any:
+        return self if kind in (NextTokens, Verify) else None
+
+    def refuses(self, peers: Any, **how: Any) -> str | None:
+        return None if all(isinstance(peer, Able) for peer in peers) else "strangers"
+
+    async def next(self, request: Request, choices: Any) -> Measured[list[float]]:
+        return Measured([-1.0] * len(choices), Usage(1, 5, 0), 1.0, 0.1)
+
+
+def test_powers_and_fits_are_counted_in_what_is_spent(tmp_path: Path) -> None:
+    members = [Able(name, ["Answer: A"], scores=lambda text: 1.0, price=Price(0.0, 0.0)) for name in "ab"]
+    outcome = bench(tmp_path, Entry(f"{__name__}:Chooser", label="chooser"), members=members, task=quiz(12, dev=10))
+    line = next(x for x in outcome.leaderboard if x.method == "chooser")
+    assert line.cost == pytest.approx(12 * (1.0 + 0.25)), "a dollar for the words, a quarter for the text"
+    assert line.fit_cost == pytest.approx(10 * 0.25) and line.spent == pytest.approx(line.cost + line.fit_cost)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["spent"]["quiz"]["chooser"]["calls"] == 12 * (1 + 1 + 3) + 10 * 3
+
+
+class Mute(Able):
+    """Decodes with nobody."""
+
+    async def decode(self, *what: Any, **how: Any) -> list[Reply]:
+        raise ModelError("the row was lost")
+
+
+def test_answers_of_a_fallback_are_told_apart(tmp_path: Path) -> None:
+    members = [Mute(name, ["Answer: A"], scores=lambda text: 1.0) for name in "ab"]
+    outcome = bench(tmp_path, "logit-fusion", members=members, task=quiz(6, dev=0))
+    line = next(x for x in outcome.leaderboard if x.method == "logit-fusion")
+    assert (line.fallbacks, line.unanswered) == (6, 0) and all(x.fallbacks == 0 for x in outcome.leaderboard if x is not line)
+    [row, *_] = of(tmp_path, "logit-fusion")
+    assert row["fallback"] == "decoding together failed" and row["absent"] == [["a", "error"]]
+    assert "6 by a fallback" in (tmp_path / "report.html").read_text()
+    moody = [down("first"), knower("second", 0.5)]
+    last = bench(tmp_path / "b", "best-on-dev", members=moody, task=quiz(6, dev=0), controls=False).leaderboard
+    assert {x.method: x.fallbacks for x in last} == {"first": 0, "second": 0, "best-on-dev": 6}
+    assert {r["fallback"] for r in of(tmp_path / "b", "best-on-dev")} == {"another member answered"}
+
+
+OWN = """
+from dataclasses import dataclass
+from consilience.method import Level, Method
+from consilience.types import Reply, Usage
+
+
+@dataclass(frozen=True)
+class Own(Method):
+    level = Level.TOKEN
+
+    async def run(self, request, members):
+        part = Reply("Answer: LETTER", usage=Usage(1, 3, 2), cost=0.25, seconds=1.0, model="all", asked="decode")
+        members.run.note(0, members.run.begin(), part)
+        return part
+"""
+
+
+def test_what_a_team_decoded_with_other_code_is_not_taken_for_its_word(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    said = []
+    for letter in "ABB":
+        file.write_text(OWN.replace("LETTER", letter))
+        out = tmp_path / str(len(said))
+        bench(out, Entry(f"{file}:Own", label="own"), members=pool(), task=quiz(3, dev=0), store=tmp_path / "s.sqlite", controls=False)
+        said.append({row["reading"] for row in of(out, "own")})
+        record = json.loads((out / "run.json").read_text())["spent"]["quiz"]["own"]
+        said.append(round(record["cost"], 9))
+    assert said == [{"A"}, 3 * 0.25, {"B"}, 3 * 0.25, {"B"}, 0.0]
 
 
 def test_a_budget_caps_every_run_and_not_the_fit(tmp_path: Path) -> None:

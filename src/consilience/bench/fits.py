@@ -35,7 +35,8 @@ def content_digest(example: Example) -> str:
 
 def code_digest(team: Team) -> str:
     """Digest of the source of a team's methods, nested ones included, so that edited code is run again."""
-    inner = [code_digest(m) for m in team.members if isinstance(m, Team)]
+    models = [*team.members, *(m for models in team.roles.values() for m in models)]
+    inner = [code_digest(m) for m in models if isinstance(m, Team)]
     return digest([_source(type(team.method)), *inner])
 
 

@@ -23,7 +23,8 @@ class Standing:
     `difference` is the score minus that of the best single member (`reference`), on the same questions, with its 95%
     interval, `p` (McNemar's exact test or sign flips) and `p_adjusted` (Holm, over all methods on the task). Calls,
     draws, tokens, cost (US dollars, None: unknown) and seconds are sums over the questions, as first recorded;
-    `spent` is what was really paid, the fit included; `fit_cost` is what the fit takes without a store.
+    `fallbacks` counts answers that another step gave than the method meant. `spent` is what was really paid, the fit
+    included; `fit_cost` is what the fit takes without a store.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Standing:
     verdict: str
     unread: float
     unanswered: int
+    fallbacks: int
     calls: int
     draws: int
     prompt_tokens: int
@@ -97,7 +99,8 @@ def _line(table: TaskTable, column: Column, sources: Sequence[Source], interval:
         reference.method if reference is not None else "", delta, difference.low if difference else None,
         difference.high if difference else None, p, adjusted, verdict(delta, difference, adjusted if adjusted is not None
                                                                       else p),
-        float(column.values["unread"].mean()), int(column.sum("error")), int(column.sum("calls")),
+        float(column.values["unread"].mean()), int(column.sum("error")), int(column.sum("fallback")),
+        int(column.sum("calls")),
         int(column.sum("draws")), int(column.sum("prompt_tokens")), int(column.sum("completion_tokens")),
         int(column.sum("prompt_tokens") + column.sum("completion_tokens")), None if math.isnan(cost) else cost,
         column.sum("seconds"), None if paid is None or paid["unpriced"] else paid["cost"],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from consilience.bench.experiment import Entry, Experiment, Seat
+from consilience.bench.fits import code_digest
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
-from consilience.model import Model
+from consilience.model import Card, Model
 from consilience.models.resolve import Resolver
 from consilience.models.wrappers.base import Wrapper
 from consilience.models.wrappers.budgeted import Budgeted
@@ -18,7 +19,7 @@ from consilience.registry import method as registered
 from consilience.saved import load
 from consilience.store import Store
 from consilience.team import Team
-from consilience.types import Draws, Reply, Request, Scope
+from consilience.types import Draws, Reply, Request, Scope, digest
 
 DECODING = (Level.TOKEN, Level.LATENT)
 """Levels whose teams' replies are draws: no member alone says what they say."""
@@ -104,8 +105,8 @@ def wear(model: Model, store: Store | None, meter: Meter) -> Model:
     return Budgeted(counted if store is None else Stored(counted, store))
 
 
-class Decoding(Wrapper):
-    """A decoding team whose decoded texts are counted: its members' powers make them, past the members' own meters."""
+class Decoded(Wrapper):
+    """A team whose decoded texts are counted: its members' powers make them, past the members' own meters."""
 
     def __init__(self, inner: Model, meter: Meter) -> None:
         super().__init__(inner)
@@ -117,6 +118,26 @@ class Decoding(Wrapper):
         for part in (part for reply in replies for part in reply.parts if part.asked == "decode"):
             self.meter.add(part.usage, part.cost, part.seconds)
         return replies
+
+
+class Decoding(Decoded):
+    """A decoding team, counted, whose fingerprint covers the code of its methods: its replies are kept as draws."""
+
+    def __init__(self, inner: Team, meter: Meter) -> None:
+        super().__init__(inner, meter)
+        self._card = replace(inner.card, fingerprint=digest([inner.card.fingerprint, code_digest(inner)]))
+
+    @property
+    def card(self) -> Card:
+        """The team's card, with a fingerprint that changes with the code too."""
+        return self._card
+
+
+def tried(model: Model, store: Store, spending: Meter, bill: Meter) -> Model:
+    """A team that a fit tries out over members that are worn: what it decodes is kept, counted, and on the bill."""
+    if not isinstance(model, Team) or model.method.level not in DECODING:
+        return model
+    return Decoded(Stored(Decoding(model, spending), store), bill)
 
 
 def wear_inside(team: Team, store: Store, meter: Meter) -> Team:

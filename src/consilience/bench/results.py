@@ -22,7 +22,8 @@ RESULTS, TRACES, QUESTIONS, EXPERIMENT, LEADERBOARD, REPORT, RUN = (
 @dataclass(frozen=True, slots=True)
 class Row:
     """One contestant's answer to one question. `cost` is in US dollars, None where a price is unknown; `seconds` are
-    recorded ones along the critical path; `draws` counts distinct draws; `error` says why there is no answer."""
+    recorded ones along the critical path; `draws` counts distinct draws; `fallback` says that the method could not do what
+    it does, and what was done instead; `error` says why there is no answer."""
 
     method: str
     kind: str
@@ -44,6 +45,7 @@ class Row:
     seconds: float
     members: list[str]
     absent: list[list[str]]
+    fallback: str
     error: str
     trace: str
     key: str
@@ -61,14 +63,20 @@ def make_row(who: tuple[str, str, str], task: str, example: Example, reply: Repl
     return Row(*who, task, "test", example.id, example.skill, example.cluster, reply.text, reply.reading, score,
                reply.unread or (reply.reading is None and reply.score is None), usage.calls, len(draws),
                usage.prompt_tokens, usage.completion_tokens, reply.cost, reply.seconds,
-               list(dict.fromkeys(part.model for part in leaves)), [[a.member, a.reason] for a in reply.absent], "",
+               list(dict.fromkeys(part.model for part in leaves)), [[a.member, a.reason] for a in reply.absent], _fallback(reply), "",
                trace_id(who[0], task, example.id), key)
 
 
 def failed_row(who: tuple[str, str, str], task: str, example: Example, error: Exception, key: str) -> Row:
     """The row of a question that nobody answered: score 0."""
     return Row(*who, task, "test", example.id, example.skill, example.cluster, None, None, 0.0, False, 0, 0, 0, 0, None,
-               0.0, [], [], str(error) or type(error).__name__, "", key)
+               0.0, [], [], "", str(error) or type(error).__name__, "", key)
+
+
+def _fallback(reply: Reply) -> str:
+    """What a reply says of an answer that another step gave than the method meant."""
+    told = reply.note.get("fallback", "")
+    return told if isinstance(told, str) else "another member answered" if told else ""
 
 
 def _leaves(reply: Reply) -> Iterator[Reply]:
@@ -158,7 +166,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
 
 def _row(line: str, path: Path, number: int) -> Row:
     try:
-        return Row(**json.loads(line))
+        return Row(**{"fallback": "", **json.loads(line)})
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}, line {number} is not a result row: {error}. Take the line out; what it held is "
                           "asked again or read from the store") from None

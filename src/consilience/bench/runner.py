@@ -14,7 +14,7 @@ from typing import Any
 
 from consilience.bench.fits import code_digest, content_digest, dump, fit_key, needs_fit, restore
 from consilience.bench.leaderboard import Standing, standings, write_csv
-from consilience.bench.lineup import DECODING, count_inside, leaves, wear, wear_inside
+from consilience.bench.lineup import DECODING, count_inside, leaves, tried, wear, wear_inside
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
 from consilience.bench.record import RunRecord, claim, resolved_yaml
@@ -234,7 +234,8 @@ class _Bench:
             meter = Meter()
             bare = wear_inside(team, self.store, self.spending)
             split = DevSplit(task.name, task.dev, self.plan.window, self._extras(team),
-                             self.known.setdefault(task.name, {}), meter)
+                             self.known.setdefault(task.name, {}), meter,
+                             lambda model: tried(model, self.store, self.spending, meter))
             fitted = await count_inside(bare, meter).fit(split)
             usage = meter.usage
             found = {"team": dump(fitted), "cost": meter.known_cost, "calls": usage.calls,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from consilience.method import Scored
@@ -19,13 +20,18 @@ class DevSplit(Split):
     """Dev questions that a method may learn from (the protocol `method.Dev`).
 
     `known` holds drafts that other fits of the experiment have seen; each is booked once on `meter`, as if this fit
-    alone had asked for it. `extras` come with every draft.
+    alone had asked for it. `extras` come with every draft. Teams that are tried out are dressed.
     """
 
     extras: frozenset[str] = frozenset()
     known: Known = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
+    dress: Callable[[Model], Model] = lambda model: model
     booked: set[tuple[str, str, Draws]] = field(default_factory=set)
+
+    def tried(self, model: Model) -> Model:
+        """The model, dressed."""
+        return self.dress(model)
 
     async def draft(self, model: Model, example: Example, draws: Draws, extras: frozenset[str]) -> Scored:
         """The first of the draws, read and scored: asked for, or known from another fit."""

@@ -15,7 +15,8 @@ from consilience.bench.record import RunRecord, read_record
 from consilience.bench.results import EXPERIMENT, Row, read_rows
 from consilience.errors import ConfigError
 
-NUMBERS = ("score", "unread", "error", "calls", "draws", "prompt_tokens", "completion_tokens", "cost", "seconds")
+NUMBERS = ("score", "unread", "error", "fallback", "calls", "draws", "prompt_tokens", "completion_tokens", "cost",
+           "seconds")
 
 
 @dataclass(slots=True)
@@ -175,7 +176,7 @@ class _Draft:
 
 def _number(row: Row, name: str) -> float:
     value = getattr(row, name)
-    if name == "error":
+    if name in ("error", "fallback"):
         return float(bool(value))
     if name == "cost" and row.error:
         return 0.0

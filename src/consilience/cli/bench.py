@@ -114,6 +114,9 @@ def _tell_unanswered(outcome: Outcome) -> None:
     """What members did not answer, and why. NoAnswerError when nobody answered anything."""
     from consilience.bench.results import read_rows
 
+    for line in outcome.leaderboard:
+        if line.fallbacks and line.kind == "method":
+            whisper(f"{line.method} fell back on {line.fallbacks} of {line.questions} questions of {line.task}", style="yellow")
     silent = [line for line in outcome.leaderboard if line.unanswered]
     if not silent:
         return

@@ -83,8 +83,12 @@ class Split(Sequence[Example]):
         """Score per example of a method with these members, standing as they did in `replies`, or of a model (such as a
         team) as it is."""
         model: Model = self._team(method, members) if isinstance(method, Method) else method
-        [row] = await self.replies([model])
+        [row] = await self.replies([self.tried(model)])
         return [scored.score for scored in row]
+
+    def tried(self, model: Model) -> Model:
+        """What is asked where a model is evaluated."""
+        return model
 
     def _team(self, method: Method, members: Sequence[Model]) -> Team:
         known = [self.standing[m.card.fingerprint] for m in members if m.card.fingerprint in self.standing]

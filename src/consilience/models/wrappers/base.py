@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from consilience.model import Card, Embed, Hidden, Measured, Model, Score, Verify, Weights, stream_whole
+from consilience.model import Card, Embed, Hidden, Measured, Model, NextTokens, Score, Verify, Weights, stream_whole, unworn
 from consilience.types import Draws, Event, Reply, Request, Scope, Token
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ class Wrapper:
     """A model around a model.
 
     A subclass overrides `generate`, `again` (the same wrapper around another model) and, where it does something
-    about every kind of call (retry, limit, count), `around`. `NextTokens` is passed on as it is: decoding in lockstep
-    needs the members themselves.
+    about every kind of call (retry, limit, count), `around`. Of `NextTokens` only `next` goes through it: decoding in
+    lockstep needs the members themselves.
     """
 
     def __init__(self, inner: Model) -> None:
@@ -75,6 +75,29 @@ class _Verify(_Proxy):
         return await self.wrapper.around(lambda: self.power.verify(request, answers))
 
 
+class _NextTokens(_Proxy):
+    @property
+    def unworn(self) -> NextTokens:
+        return unworn(self.power)
+
+    @property
+    def host(self) -> object:
+        return self.power.host
+
+    @property
+    def vocabulary(self) -> str:
+        return self.power.vocabulary  # type: ignore[no-any-return]
+
+    def refuses(self, peers: Sequence[NextTokens], **how: Any) -> str | None:
+        return self.unworn.refuses([unworn(peer) for peer in peers], **how)
+
+    async def decode(self, peers: Sequence[NextTokens], *what: Any, **how: Any) -> list[Reply]:
+        return await self.unworn.decode([unworn(peer) for peer in peers], *what, **how)
+
+    async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
+        return await self.wrapper.around(lambda: self.power.next(request, choices))
+
+
 class _Embed(_Proxy):
     async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:
         return await self.wrapper.around(lambda: self.power.embed(texts))
@@ -94,4 +117,4 @@ class _Weights(_Proxy):
         return self.wrapper.again(self.power.sibling(path, name))
 
 
-_PROXIES: Mapping[type, type[_Proxy]] = {Score: _Score, Verify: _Verify, Embed: _Embed, Hidden: _Hidden, Weights: _Weights}
+_PROXIES: Mapping[type, type[_Proxy]] = {NextTokens: _NextTokens, Score: _Score, Verify: _Verify, Embed: _Embed, Hidden: _Hidden, Weights: _Weights}
