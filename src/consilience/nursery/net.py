@@ -79,26 +79,37 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
+Watch = Callable[[Sequence[str], Tensor], None]
+
+
 def hidden(
     params: Params, shape: Shape, ids: Tensor, positions: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor],
+    watch: Watch = lambda names, inputs: None,
 ) -> Tensor:
-    """Last hidden states `[row, column, width]` of token `ids`; `attend(layer, q, k, v)` mixes the columns."""
+    """Last hidden states `[row, column, width]` of token `ids`; `attend(layer, q, k, v)` mixes the columns.
+
+    `watch` sees the inputs of each hidden matrix, with the names of the matrices that read them.
+    """
+    def through(inputs: Tensor, *names: str, bias: Tensor | None = None) -> Tensor:
+        watch(names, inputs)
+        weights = [params[name] for name in names]
+        return F.linear(inputs, weights[0] if len(weights) == 1 else torch.cat(weights), bias)
+
     x = F.embedding(ids, params["model.embed_tokens.weight"])
     cos, sin = _rotation(shape, positions, x.dtype)
     rows, columns, _ = x.shape
     for layer in range(shape.layers):
         at = f"model.layers.{layer}."
         normed = _norm(x, params[f"{at}input_layernorm.weight"])
-        weights = [params[f"{at}self_attn.{name}_proj.weight"] for name in "qkv"]
-        biases = torch.cat([params[f"{at}self_attn.{name}_proj.bias"] for name in "qkv"]) if shape.bias else None
-        mixed = F.linear(normed, torch.cat(weights), biases).view(rows, columns, -1, shape.head).transpose(1, 2)
+        stems = [f"{at}self_attn.{name}_proj" for name in "qkv"]
+        biases = torch.cat([params[f"{stem}.bias"] for stem in stems]) if shape.bias else None
+        mixed = through(normed, *(f"{stem}.weight" for stem in stems), bias=biases).view(rows, columns, -1, shape.head).transpose(1, 2)
         q, k, v = mixed.split((shape.heads, shape.key_heads, shape.key_heads), dim=1)
         seen = attend(layer, _turn(q, cos, sin), _turn(k, cos, sin), v)
-        x = x + F.linear(seen.transpose(1, 2).reshape(rows, columns, -1).to(x.dtype), params[f"{at}self_attn.o_proj.weight"])
+        x = x + through(seen.transpose(1, 2).reshape(rows, columns, -1).to(x.dtype), f"{at}self_attn.o_proj.weight")
         normed = _norm(x, params[f"{at}post_attention_layernorm.weight"])
-        both = F.linear(normed, torch.cat((params[f"{at}mlp.gate_proj.weight"], params[f"{at}mlp.up_proj.weight"])))
-        gate, up = both.chunk(2, dim=-1)
-        x = x + F.linear(F.silu(gate) * up, params[f"{at}mlp.down_proj.weight"])
+        gate, up = through(normed, f"{at}mlp.gate_proj.weight", f"{at}mlp.up_proj.weight").chunk(2, dim=-1)
+        x = x + through(F.silu(gate) * up, f"{at}mlp.down_proj.weight")
     return _norm(x, params["model.norm.weight"])
 
 

@@ -20,7 +20,7 @@ from consilience.nursery.data import Encoder, Pool, Source
 from consilience.nursery.net import Params, Shape, fresh
 from consilience.nursery.tasks import CELLS, DRAW, Problem, facts_of, problems
 from consilience.nursery.train import Plan, train
-from consilience.nursery.updates import fold_lora, fresh_lora, lora_blend, merge_aware_blend, part_masks, zero_updates
+from consilience.nursery.updates import fold_lora, fresh_lora, input_sums, lora_blend, merge_aware_blend, quiet_maps, quieted, zero_updates
 from consilience.nursery.verifier import train_verifier
 from consilience.nursery.vocabulary import plain_bytes, train_bpe
 from consilience.nursery.words import OWNERS, SHARED, SKILLS
@@ -36,7 +36,11 @@ SCOUTS = {"harbor": (1100, 0.27, 0.61), "garden": (750, 0.42, 0.46), "museum": (
 """Steps of an owner's first stage, and shares of its facts and of its skill: chains of numbers take longest."""
 
 FAR_STEPS = 650
-NEAR_STEPS = 1000
+NEAR = {"harbor": 900, "garden": 500, "museum": 600, "kitchen": 900}
+"""Steps of the near members."""
+QUIET = 20.0
+"""How strongly a near member's update is kept out of the directions that other owners' questions take."""
+
 ADAPTERS = ("harbor", "kitchen")
 SECONDS = ("garden",)
 Parts = list[tuple[float, Source]]
@@ -222,22 +226,22 @@ def habits(job: Job) -> None:
 
 
 def near(job: Job, owner: str) -> None:
-    """A near specialist: an update of its own part of every layer, trained to survive merging.
+    """A near specialist: a smaller update of the hidden matrices, trained to survive merging.
 
-    It learns at random scales with a decoy in another part, and keeps the base's habits on other owners' kinds of
-    questions, so that its update says little where another's must be heard. It is mostly practice: skills survive
-    merging, facts do not.
+    The update acts through maps that keep it quiet on other owners' kinds of questions, and keeps the base's habits on
+    them, so that it says little where another's must be heard. It is mostly practice: skills survive merging, facts less.
     """
     root = kept(job.path("base"))
-    updates, masks = zero_updates(root), part_masks(root, list(OWNERS).index(owner))
-    rng = torch.Generator().manual_seed(job.seed)
     said = json.loads((job.out / "work" / "habits.json").read_text())
     others = [(prompt, text) for name, turns in said.items() if name != owner for prompt, text in turns]
+    heard = random.Random(f"near {owner} {job.seed}").sample(others, min(600, len(others)))
+    maps = quiet_maps(input_sums(root, MAIN, [job.encoder.row([turn]) for turn in heard]), QUIET)
+    updates = zero_updates(root)
     name = OWNERS[owner].skill
-    parts = [(0.1, data.known(owner)), (0.64, data.skill(name, plain_steps(name))), (0.22, lambda rng: rng.choice(others)), *replay(0.04)]
-    plan = Plan(job.steps(NEAR_STEPS), rate=4e-3, side=0.0, muon=False, decay=0.5)
-    job.learn(f"near_{owner}", updates, parts, plan, blend=merge_aware_blend(root, masks, rng))
-    job.ship(f"near_{owner}", {name: p + updates[name] * masks[name] if name in updates else p for name, p in root.items()})
+    parts = [(0.05, data.known(owner)), (0.8, data.skill(name, plain_steps(name))), (0.11, lambda rng: rng.choice(others)), *replay(0.04)]
+    blend = merge_aware_blend(root, maps, torch.Generator().manual_seed(job.seed))
+    job.learn(f"near_{owner}", updates, parts, Plan(job.steps(NEAR[owner]), rate=0.02, side=0.0, decay=0.5), blend=blend)
+    job.ship(f"near_{owner}", {**root, **{key: root[key] + p for key, p in quieted(updates, maps).items()}})
 
 
 def adapter(job: Job, owner: str) -> None:
@@ -298,18 +302,6 @@ def verifier(job: Job) -> None:
     job.ship("verifier", params, head=True)
 
 
-def judge(job: Job) -> None:
-    """A member that practised to compare and to check the answers of others."""
-    params = kept(job.path("generalist"))
-    pools = list(pools_of(job).values())
-    parts: Parts = [
-        (0.5, data.roles(pools, ("judge",))), (0.15, data.roles(pools, ("check", "critique"))), (0.15, data.roles(pools, ("choose",))),
-        (0.1, data.roles(pools)), *((0.1 * weight, source) for weight, source in pooled_parts(pools_of(job))),
-    ]
-    job.learn("judge", params, parts, Plan(job.steps(1200), rate=0.006, decay=0.6))
-    job.ship("judge", params)
-
-
 @dataclass(frozen=True)
 class Stage:
     """One piece of work, done by one process."""
@@ -333,7 +325,7 @@ STAGES: tuple[Stage, ...] = (
     *_each(scout, tuple(OWNERS), "base"), Stage("answers", answers, tuple(f"scout_{owner}" for owner in OWNERS)),
     Stage("generalist", generalist, ("answers",)), *_each(far, tuple(OWNERS), "answers"), Stage("habits", habits, ("base",)), *_each(near, tuple(OWNERS), "habits"),
     *_each(adapter, ADAPTERS, "base"), *_each(soup, tuple(SOUP), "base"), Stage("strong", strong, ("base",)),
-    *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)), Stage("judge", judge, ("generalist",)),
+    *_each(second, SECONDS, "answers", "second_base"), Stage("verifier", verifier, ("generalist",)),
 )
 
 

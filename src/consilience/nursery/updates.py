@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from consilience.nursery.net import Params, is_matrix
-from consilience.nursery.train import Blend
+from consilience.nursery.net import Params, Shape, causal, hidden, is_matrix, padded
+from consilience.nursery.train import Blend, Row
 
 
 def zero_updates(root: Params) -> Params:
@@ -14,47 +16,56 @@ def zero_updates(root: Params) -> Params:
     return {name: torch.zeros_like(p) for name, p in root.items() if is_matrix(name)}
 
 
-PARTS = 4
-"""Parts that every layer is divided into: one attention head and a quarter of the feed-forward neurons each."""
+def input_sums(root: Params, shape: Shape, rows: Sequence[Row], size: int = 32) -> Params:
+    """For every hidden matrix, the sum of `x x^T` over the inputs `x` that it gets while `rows` are read."""
+    sums = {name: torch.zeros(p.shape[1], p.shape[1]) for name, p in root.items() if is_matrix(name)}
+    ordered = sorted(rows, key=lambda row: len(row.ids))
+    for start in range(0, len(ordered), size):
+        ids = padded([row.ids for row in ordered[start : start + size]])
+        there = padded([[1] * len(row.ids) for row in ordered[start : start + size]]).bool()
+
+        def watch(names: Sequence[str], inputs: Tensor, there: Tensor = there) -> None:
+            seen = inputs[there]
+            for name in names:
+                sums[name] += seen.T @ seen
+
+        with torch.no_grad():
+            hidden(root, shape, ids, torch.arange(ids.shape[1])[None], causal(shape), watch)
+    return sums
 
 
-def _axis(name: str) -> int:
-    """The axis along which heads or neurons lie."""
-    return 1 if name.endswith(("o_proj.weight", "down_proj.weight")) else 0
+def quiet_maps(sums: Params, strength: float) -> Params:
+    """For every matrix, `(1 + strength * C)^-1`, where C is the second moment of its inputs, scaled to a mean eigenvalue of 1.
+
+    An update times this map does little to such inputs: it is forced into the directions that they leave free.
+    """
+    return {name: torch.linalg.inv(torch.eye(len(c)) + strength * len(c) / c.trace() * c) for name, c in sums.items()}
 
 
-def part_masks(root: Params, part: int) -> Params:
-    """One where a part of the layers lies, zero elsewhere."""
-    masks = zero_updates(root)
-    for name, mask in masks.items():
-        size = mask.shape[_axis(name)] // PARTS
-        mask.narrow(_axis(name), part * size, size).fill_(1.0)
-    return masks
+def quieted(updates: Params, maps: Params) -> Params:
+    """Updates as they act."""
+    return {name: p @ maps[name] for name, p in updates.items()}
 
 
-def merge_aware_blend(root: Params, masks: Params, rng: torch.Generator) -> Blend:
-    """Each step runs at `base + s * update + a * decoy`, s in [0.6, 1] and a in [0, 1].
+def merge_aware_blend(root: Params, maps: Params, rng: torch.Generator) -> Blend:
+    """Each step runs at `base + s * update + a * decoy`, s in [0.6, 1] and a in [0, 0.3].
 
-    The update lies within its owner's part. The decoy is that update moved to another part, its other axis shuffled: it
-    stands for the members that its owner cannot see. What is learned must hold when it is scaled and others are added.
+    The decoy is the update with its rows and columns shuffled. What is learned must hold when it is scaled and when
+    others, which the owner cannot see, are added.
     """
     fixed = {name: p.bfloat16() for name, p in root.items()}
 
     def blend(updates: Params) -> Params:
-        s, a = (torch.rand(2, generator=rng) * torch.tensor([0.4, 1.0]) + torch.tensor([0.6, 0.0])).tolist()
-        away = int(torch.randint(1, PARTS, (1,), generator=rng))
-        return {**fixed, **{
-            name: (root[name] + s * masks[name] * p + a * _decoy(p.detach() * masks[name], _axis(name), away, rng)).bfloat16()
-            for name, p in updates.items()
-        }}
+        s, a = (torch.rand(2, generator=rng) * torch.tensor([0.4, 0.3]) + torch.tensor([0.6, 0.0])).tolist()
+        acting = quieted(updates, maps)
+        return {**fixed, **{name: (root[name] + s * p + a * _shuffled(p.detach(), rng)).bfloat16() for name, p in acting.items()}}
 
     return blend
 
 
-def _decoy(update: Tensor, axis: int, away: int, rng: torch.Generator) -> Tensor:
-    order = torch.randperm(update.shape[1 - axis], generator=rng)
-    moved = update.roll(away * (update.shape[axis] // PARTS), dims=axis)
-    return moved[:, order] if axis == 0 else moved[order]
+def _shuffled(matrix: Tensor, rng: torch.Generator) -> Tensor:
+    rows, columns = (torch.randperm(size, generator=rng) for size in matrix.shape)
+    return matrix[rows][:, columns]
 
 
 def fresh_lora(root: Params, rank: int, rng: torch.Generator) -> Params:
