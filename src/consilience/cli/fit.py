@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from consilience.cli.console import err, say, say_json
 from consilience.errors import ConfigError, TaskError
+from consilience.learn.goals import Aimed
+from consilience.method import Method
 from consilience.team import Team
 
 
@@ -43,13 +47,54 @@ def fit(
         fitted = fit_team(bound, dev, store)
     saved.save(fitted, folder)
     standing = dict(zip((m.card.name for m in fitted.members), fitted.standing or (), strict=False))
+    learned = dict(fitted.method.learned.values) if fitted.method.learned is not None else None
+    expected = learned.get("expected") if learned is not None and isinstance(fitted.method, Aimed) else None
     if json:
-        say_json({"folder": str(folder), "questions": len(dev), "standing": standing,
-                  "learned": dict(fitted.method.learned.values) if fitted.method.learned is not None else None})
+        say_json({"folder": str(folder), "questions": len(dev), "standing": standing, "target": _target(fitted.method),
+                  "expected": expected, "learned": learned})
         return
+    say("mean score of each member on the dev questions:")
     for name, score in sorted(standing.items(), key=lambda pair: -pair[1]):
-        say(f"{score:6.1%}  {name}")
+        say(f"{score:8.1%}  {name}")
+    for line in told(expected, _target(fitted.method)) if expected else ():
+        say(line)
     say(f"saved: {folder}", style="bold")
+
+
+def told(expected: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[str]:
+    """What a fitted method is expected to do, in words."""
+    gain, low, high = expected["gain"]
+    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no clear difference to"
+    yield f"what to expect of the team on questions like the {expected['questions']} of dev, with 95% intervals:"
+    yield f"  score    {_shares(expected['quality'])}; the best member alone: {_shares(expected['best_single'])}"
+    yield f"  gain     {100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]: {verdict} the best member alone"
+    yield f"  cost     {_money(expected)}"
+    late = expected["latency"]
+    yield f"  time     {f'at most {late:.3g} s in 95 of 100 questions' if late else 'unknown: the answers carry none'}"
+    if shares := {name: share for name, share in expected.get("shares", {}).items() if share}:
+        yield f"  asked    {', '.join(f'{name} {share:.0%}' for name, share in sorted(shares.items(), key=lambda p: -p[1]))}"
+    asked = ", ".join(f"{name}: {value}" for name, value in target.items())
+    yield f"  target   {asked or 'none: the highest score, whatever it costs (max_cost_per_1k, min_quality, max_latency, tradeoff)'}"
+
+
+def _target(method: Method) -> dict[str, Any]:
+    """What the user wanted, by option."""
+    names = (f.name for f in fields(Aimed) if f.name != "learned")
+    return {name: value for name in names if isinstance(method, Aimed) and (value := getattr(method, name)) is not None}
+
+
+def _shares(interval: Sequence[float]) -> str:
+    mean, low, high = interval
+    return f"{mean:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _money(expected: Mapping[str, Any]) -> str:
+    if expected["cost_per_1k"] is None:
+        return "unknown: not all members have a price"
+    mean, low, high = expected["cost_per_1k"]
+    alone = expected.get("best_cost_per_1k")
+    rest = f"; the best member alone: ${alone:.4g}" if alone is not None else ""
+    return f"${mean:.4g} [{low:.4g}, {high:.4g}] per 1,000 questions{rest}"
 
 
 def _stem(team: Path) -> str:

@@ -82,6 +82,10 @@ class Aimed(Method):
             seen.append(trials.take(chosen))
         return Settled(chosen, _expected(seen, trials.best))
 
+    def nearest(self, trials: Trials) -> int:
+        """The setting that the target asks for or, when none meets it, the nearest."""
+        return self._choose(trials)[0]
+
     def _choose(self, trials: Trials) -> tuple[int, bool]:
         """Index of the wanted setting, and whether it meets the target; else the nearest to it."""
         import numpy as np
@@ -189,18 +193,27 @@ def _expected(seen: list[Trials], best: np.ndarray) -> dict[str, Any]:
     import numpy as np
 
     quality = np.concatenate([t.quality[0] for t in seen])
+    single = np.concatenate([t.best for t in seen])
     cost = 1000 * np.concatenate([t.cost[0] for t in seen])
     late = float(np.quantile(np.concatenate([t.seconds[0] for t in seen]), 0.95))
     known = not bool(np.isnan(cost).any())
-    return {"questions": len(quality), "quality": _interval(quality), "best_single": _interval(best),
-            "cost_per_1k": _interval(cost) if known else None, "latency": round(late, 6)}
+    return {"questions": len(quality), "quality": _interval(quality, 0.0), "best_single": _interval(best, 0.0),
+            "gain": _interval(quality - single, -1.0), "cost_per_1k": _interval(cost) if known else None, "latency": round(late, 6)}
 
 
-def _interval(values: np.ndarray) -> list[float]:
-    """Mean, low and high end of its 95% interval."""
+def _interval(values: np.ndarray, least: float | None = None) -> list[float]:
+    """Mean, low and high end of its 95% interval.
+
+    Scores lie between `least` and 1: two of either end are seen with them, so that a few questions of one outcome are not
+    taken for certain. Without `least`, a single value has an interval of no width.
+    """
+    import numpy as np
+
     mean = float(values.mean())
-    half = Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
-    return [round(v, 9) for v in (mean, mean - half, mean + half)] if math.isfinite(half) else [mean, mean, mean]
+    seen = values if least is None else np.concatenate([values, np.repeat([least, 1.0], 2)])
+    half = Z * float(seen.std(ddof=1)) / math.sqrt(len(values)) if len(seen) > 1 else 0.0
+    low, high = (mean - half, mean + half) if least is None else (max(least, mean - half), min(1.0, mean + half))
+    return [round(v, 9) for v in (mean, low, high)]
 
 
 def _said(trials: Trials) -> str:

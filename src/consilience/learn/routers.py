@@ -3,6 +3,7 @@ decided here."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,9 @@ class Chooser(Aimed):
         slow = self._slow(table)
         ways, picks, trials = _tried(expected, table, slow)
         settled = self.settle(trials)
-        told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting])}
+        alone = 1000 * float(table.costs[:, table.best].mean())
+        told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting]), "best": table.names[table.best],
+                "best_cost_per_1k": None if math.isnan(alone) else round(alone, 9)}
         return self.with_learned({**values, "members": list(table.names), "prices": ways[settled.setting], "expected": told},
                                  **arrays, cost=_mean_cost(table), slow=slow, standing=table.standing)
 
@@ -182,6 +185,7 @@ class Router(Chooser):
         told = (x.any(axis=1) & np.isfinite(x).all(axis=1))[:, None]
         return np.where(told, self.worth(_own(found), np.where(told, x, 0), texts), found.arrays["standing"])
 
+
 def check_members(method: Method, cast: Cast) -> None:
     """TeamError when a method that learned who its members are (`members`) gets others, or another order."""
     if method.learned is None:
@@ -226,7 +230,8 @@ def lot(text: str) -> float:
 
 
 def _tried(worth: np.ndarray, table: Table, slow: np.ndarray) -> tuple[list[Way], list[np.ndarray], Trials]:
-    """The settings, whom each would have asked, and what that would have done: ties go to the better member on dev, then to the cheaper."""
+    """The settings, whom each would have asked, and what that would have done: ties go to the better member on dev, then
+    to the cheaper."""
     import numpy as np
 
     cost, levels = _mean_cost(table), prices(worth, table.costs)
