@@ -21,7 +21,7 @@ from consilience.decode.row import Row
 from consilience.decode.sampler import Plan
 from consilience.decode.slots import Slots
 from consilience.decode.speculation import Speculating
-from consilience.decode.writers import HandingOver, Lockstep, Writer
+from consilience.decode.writers import HandingOver, Lockstep, Mixing, Writer
 from consilience.errors import ModelError
 from consilience.model import Combiner, HandOver
 
@@ -34,7 +34,7 @@ Source = Callable[[int], list[Row]]
 def writer_of(combiner: Combiner | HandOver, feeds: Sequence[Feed], material: Material) -> Writer:
     """The writer for a combiner, a policy or a speculation."""
     if isinstance(combiner, Policy):
-        return HandingOver(combiner, feeds, material)
+        return (Mixing if material.mixed else HandingOver)(combiner, feeds, material)
     if not isinstance(combiner, Combiner):
         raise TypeError(f"{combiner!r} has no `combine`, and is no decode.policy.Policy")
     return Speculating(combiner, feeds) if isinstance(combiner, Speculation) and len(feeds) > 1 else Lockstep(combiner, feeds)
@@ -43,16 +43,18 @@ def writer_of(combiner: Combiner | HandOver, feeds: Sequence[Feed], material: Ma
 class Engine:
     """Decodes the rows of a source until none is waiting or live.
 
-    `vocabulary` is the number of ids in use: logits beyond it (padding of the embedding) are cut off. `room` bounds the
+    `vocabulary` is the number of ids in use (one for all members, or one each): logits beyond it (padding of the
+    embedding) are cut off. Members of different vocabularies need a policy that is `mixed`, and rows with a bridge. `room` bounds the
     bytes of all caches; at least one row is always admitted. When memory runs out all the same, half of the rows wait
     and go on later.
     """
 
-    def __init__(self, slots: Sequence[Slots], combiner: Combiner | HandOver, vocabulary: int, *, lanes: int = 128,
+    def __init__(self, slots: Sequence[Slots], combiner: Combiner | HandOver, vocabulary: int | Sequence[int], *, lanes: int = 128,
                  room: int | None = None, material: Material | None = None) -> None:
         self.slots = list(slots)
-        self.vocabulary = vocabulary
-        self.feeds = [Feed(s, m, vocabulary) for m, s in enumerate(slots)]
+        sizes = [vocabulary] * len(slots) if isinstance(vocabulary, int) else vocabulary
+        self.vocabulary = sizes[0]
+        self.feeds = [Feed(s, m, size) for m, (s, size) in enumerate(zip(slots, sizes, strict=True))]
         self.writer = writer_of(combiner, self.feeds, material or Material())
         self.lanes = lanes
         self.room = room

@@ -52,6 +52,9 @@ class Feed:
     def _pending(self, place: int, row: Row, least: int) -> Sequence[int]:
         """What the member has not read of a row; at least so many tokens, for logits come from what is pushed."""
         held = self.slots.length[place]
+        if row.bridge is not None:
+            self.slots.rollback(place, held - row.bridge.keep(self.member, held))
+            held = self.slots.length[place]
         ids = row.pending(self.member, held)
         if len(ids) < least:
             self.slots.rollback(place, least - len(ids))

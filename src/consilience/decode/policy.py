@@ -85,6 +85,8 @@ class Material:
     """Input embeddings [ids, width]."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What was prepared before."""
+    mixed: bool = False
+    """Whether the members' ids differ, so that the text is their common ground."""
 
     def prepared(self, policy: Policy) -> Any:
         """What the policy prepares of this, made once."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from consilience.decode.bridge import Bridge
 from consilience.errors import ModelError
 from consilience.types import Sampling
 
@@ -32,6 +33,8 @@ class Row:
     cancelled: bool = False
     state: tuple[float, ...] = ()
     """A policy's numbers of this row."""
+    bridge: Bridge | None = None
+    """Where members have different vocabularies: the text as each reads it. Then `ids` are the bytes of the text."""
 
     ids: list[int] = field(default_factory=list)
     """New tokens, without the one that ended the row."""
@@ -69,6 +72,8 @@ class Row:
 
     def pending(self, member: int, held: int) -> list[int]:
         """Ids of this row behind the first `held`, as `member` reads it."""
+        if self.bridge is not None:
+            return self.bridge.ids[member][held:]
         prompt = self.prompts[member]
         if held < len(prompt):
             return [*prompt[held:], *self.ids, *self.draft]
@@ -78,14 +83,23 @@ class Row:
 
     def settled(self, member: int) -> int:
         """Length of the row for `member` without its draft."""
+        if self.bridge is not None:
+            return self.bridge.refresh(member)
         return len(self.prompts[member]) + len(self.ids)
 
     def take(self, token: int, mark: Mark | None = None) -> str:
         """Append a token; the reason why the row is over, or an empty string."""
+        return self._grown([token], token in self.stop_ids, mark)
+
+    def take_piece(self, piece: bytes, ends: bool, mark: Mark | None = None) -> str:
+        """The same for a piece of text that the bridge holds already."""
+        return self._grown(piece, ends, mark)
+
+    def _grown(self, ids: Iterable[int], ends: bool, mark: Mark | None) -> str:
         self.emitted += 1
-        if token in self.stop_ids:
+        if ends:
             return "stop"
-        self.ids.append(token)
+        self.ids.extend(ids)
         if mark is not None:
             self.marks.append(mark)
         if self.watch is not None and self.watch(self.ids):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,14 @@ class Vocabulary:
     """By id; empty for special tokens and ids that do not exist."""
     special: frozenset[int] = frozenset()
     """Ids that are no text: marks of the template, the end of text, padding."""
+    ends: frozenset[int] = frozenset()
+    """Ids that end a text."""
     key: str = field(default="")
 
     def __post_init__(self) -> None:
         """The key is made from the pieces where none is given."""
         if not self.key:
-            object.__setattr__(self, "key", digest([[p.hex() for p in self.pieces], sorted(self.special)]))
+            object.__setattr__(self, "key", digest([[p.hex() for p in self.pieces], sorted(self.special), sorted(self.ends)]))
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -59,8 +61,16 @@ class Vocabulary:
         """The (lowest) id of every piece of text."""
         return {piece: i for i, piece in reversed(list(enumerate(self.pieces))) if piece and i not in self.special}
 
+    def first(self, piece: bytes) -> int:
+        """The id of a piece; of one that is not here, that of the first of the longest pieces that make it up, leading
+        white space left out; -1 where there is none."""
+        if piece in self.ids:
+            return self.ids[piece]
+        piece = piece.lstrip() or piece
+        return next((self.ids[piece[:n]] for n in range(len(piece), 0, -1) if piece[:n] in self.ids), -1)
+
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, rows: int) -> Vocabulary:
+    def of(cls, tokenizer: PreTrainedTokenizerBase, rows: int, ends: Iterable[int] = ()) -> Vocabulary:
         """The first `rows` ids of a tokenizer. Raises ModelError when its tokens are not pieces of bytes."""
         read = _reader(tokenizer)
         pieces = [b""] * rows
@@ -69,8 +79,8 @@ class Vocabulary:
             if i < rows:
                 pieces[i] = str(added[i].content).encode() if i in added else read(token)
         special = frozenset(i for i, token in added.items() if token.special) | frozenset(
-            i for i in tokenizer.all_special_ids if i < rows)
-        made = cls(tuple(b"" if i in special else p for i, p in enumerate(pieces)), special)
+            i for i in (*tokenizer.all_special_ids, *ends) if i < rows)
+        made = cls(tuple(b"" if i in special else p for i, p in enumerate(pieces)), special, frozenset(ends))
         probe = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
         if made.text(probe).strip() != _PROBE.encode().strip():
             raise ModelError(f"the tokens of {type(tokenizer).__name__} are not pieces of text: {_PROBE!r} came back as "

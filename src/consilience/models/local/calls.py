@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a call needs: calls of equal work share batches. For decoding: `vocabulary` is the number of ids in use, and
-    `words` are the members' tokens, for policies that read text."""
+    """What a call needs: calls of equal work share batches. For decoding: `vocabulary` are the members' numbers of ids in
+    use, `words` their tokens for policies that read text, and `mixed` says that their ids differ."""
 
     checkpoints: tuple[Checkpoint, ...]
     operation: str
     combiner: Combiner | HandOver | None = None
-    vocabulary: int = 0
+    vocabulary: tuple[int, ...] = ()
     words: tuple[Vocabulary, ...] = ()
+    mixed: bool = False
 
 
 class Call:

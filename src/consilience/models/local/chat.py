@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,14 @@ class Chat:
         if bos is not None and ids[:2] == [bos, bos]:
             ids = ids[1:]
         return tuple(ids)
+
+    def reader(self, prompt: str, special: Collection[int]) -> Callable[[str], tuple[int, ...]]:
+        """From a text that follows a prompt to the ids of both, encoded as one. Behind a `special` id, where no token can
+        reach across, the prompt is encoded once."""
+        head = self.ids(prompt)
+        if not head or head[-1] not in special:
+            return lambda text: self.ids(prompt + text)
+        return lambda text: (*head, *self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def after(self, prompt: str, text: str) -> tuple[tuple[int, ...], int]:
         """Ids of `prompt + text` encoded as one, and where the tokens of `text` begin."""

@@ -303,7 +303,7 @@ class LocalHost:
         bound = [one.bound for one in loaded if one.bound is not None]
         if work.combiner is None or not bound:
             raise ModelError(f"{work.checkpoints[0].path} does not write")
-        material = Material(work.words, [b.model.get_input_embeddings().weight for b in bound], bound[0].memo)
+        material = Material(work.words, [b.model.get_input_embeddings().weight for b in bound], bound[0].memo, work.mixed)
         return Engine([b.slots() for b in bound], work.combiner, work.vocabulary, lanes=self.lanes, room=self.cache,
                       material=material)
 

@@ -34,6 +34,7 @@ from consilience.types import Absent, Draws, Event, Reply, Request, Scope, Token
 if TYPE_CHECKING:
     import numpy as np
 
+    from consilience.decode.bridge import Bridge
     from consilience.decode.row import Row
     from consilience.decode.text import Thinking
     from consilience.decode.vocabulary import Vocabulary
@@ -130,7 +131,7 @@ class LocalModel:
     def words(self) -> Vocabulary:
         """The pieces of text that its ids stand for."""
         from consilience.decode.vocabulary import Vocabulary
-        return Vocabulary.of(self.chat.tokenizer, self._vocabulary[1])
+        return Vocabulary.of(self.chat.tokenizer, self._vocabulary[1], self._ends)
 
     def power(self, kind: type[P]) -> P | None:
         """Itself for the powers that it offers: a verifier only rates, every other checkpoint does the rest."""
@@ -179,11 +180,17 @@ class LocalModel:
         ids = tuple(m.chat.ids(p.text) for m, p in zip(mates, prompts, strict=True))
         limit = self._limit(mates, ids, requests[0])
         numbers = range(draws.first, draws.first + draws.n)
-        rows = [self._row(requests[0], prompts[0], ids, limit, draws.stream, draw, scope, emit) for draw in numbers]
+        mixed = any(m.vocabulary != self.vocabulary for m in mates)
+        rows = [self._row(requests[0], prompts[0], ids, limit, draws.stream, draw, scope, emit, mixed) for draw in numbers]
+        wanted = mixed or getattr(combiner, "reads_text", False) or getattr(combiner, "mixed", False)
+        words = tuple(m.words for m in mates) if wanted else ()
+        sizes = [m._vocabulary[1] for m in mates]
         for row in rows:
             row.state, row.stop_ids = state, row.stop_ids.union(*(m._ends for m in mates))
-        words = tuple(m.words for m in mates) if getattr(combiner, "reads_text", False) else ()
-        work = Work(tuple(m.checkpoint for m in mates), "decode", combiner, min(m._vocabulary[1] for m in mates), words)
+            if mixed:
+                row.bridge = _bridge(mates, prompts, ids)
+        work = Work(tuple(m.checkpoint for m in mates), "decode", combiner,
+                    tuple(sizes) if mixed else (min(sizes),) * len(sizes), words, mixed)
         done = await self._host.submit(work, rows)
         return [self._reply(mates, row, prompts[0], requests[0], draw) for draw, row in zip(numbers, done, strict=True)]
 
@@ -218,14 +225,15 @@ class LocalModel:
         return limit
 
     def _row(self, request: Request, prompt: Prompt, ids: tuple[tuple[int, ...], ...], limit: int, stream: str,
-             draw: int, scope: Scope, emit: Callable[[str], None] | None) -> Row:
+             draw: int, scope: Scope, emit: Callable[[str], None] | None, mixed: bool) -> Row:
         from consilience.decode.row import Row
         from consilience.decode.sampler import noise_key
         from consilience.decode.text import Watcher
         stops = request.sampling.stop
         watch = None
         if stops or emit:
-            watch = Watcher(self.chat.text, lambda raw: self._split(raw, prompt), stops, emit, _lead(ids[0], prompt))
+            decode, lead = (_utf8, ()) if mixed else (self.chat.text, _lead(ids[0], prompt))
+            watch = Watcher(decode, lambda raw: self._split(raw, prompt), stops, emit, lead)
         return Row(prompts=ids, sampling=request.sampling, noise=noise_key(self.card.fingerprint, request.content(), stream, draw),
                    stop_ids=self._ends | self._special(stops), limit=limit, done=lambda _: None, watch=watch,
                    logprobs=ALTERNATIVES if "logprobs" in scope.extras else None)
@@ -251,7 +259,8 @@ class LocalModel:
 
     def _reply(self, mates: Sequence[LocalModel], row: Row, prompt: Prompt, request: Request, draw: int) -> Reply:
         from consilience.decode.text import Watcher, first_stop
-        reasoning, text = self._split(self.chat.text(row.ids, _lead(row.prompts[0], prompt)), prompt)
+        raw = _utf8(row.ids) if row.bridge is not None else self.chat.text(row.ids, _lead(row.prompts[0], prompt))
+        reasoning, text = self._split(raw, prompt)
         at = first_stop(text, request.sampling.stop)
         if at >= 0:
             text = text[:at]
@@ -269,6 +278,8 @@ class LocalModel:
     def _tokens(self, row: Row) -> tuple[Token, ...] | None:
         if row.logprobs is None:
             return None
+        if row.bridge is not None:
+            return tuple(Token(_utf8(piece), lp) for piece, (lp, _) in zip(row.bridge.pieces, row.marks, strict=True))
         one = self._piece
         return tuple(Token(one(i), lp, tuple((one(t), p) for t, p in top))
                      for i, (lp, top) in zip(row.ids, row.marks, strict=True))
@@ -344,6 +355,18 @@ class LocalModel:
         """The checkpoint at `path` as a model on the same host, with this model's price and wordings."""
         return LocalModel(path, host=self._host, name=name, price=self._price, forms=self._forms,
                           context=self._context, thinking=self._thinking)
+
+
+def _bridge(mates: Sequence[LocalModel], prompts: Sequence[Prompt], ids: Sequence[Sequence[int]]) -> Bridge:
+    """What carries the text of one row from one vocabulary to the others."""
+    from consilience.decode.bridge import Bridge
+    readers = [m.chat.reader(p.text, m.words.special) for m, p in zip(mates, prompts, strict=True)]
+    return Bridge(ids, readers, [m.words for m in mates])
+
+
+def _utf8(ids: Sequence[int]) -> str:
+    """The text of bytes."""
+    return bytes(ids).decode("utf-8", "replace")
 
 
 def _story(row: Row, mates: Sequence[LocalModel]) -> dict[str, Any]:
