@@ -65,7 +65,7 @@ def main() -> None:
 def _take(work: Path, todo: list[tuple[str, int, Path]], told: dict[str, Any]) -> None:
     name, seed, path = todo[told["place"]]
     label = next(label for label, short in ROUTERS.items() if short == told["router"])
-    cell = {"set": name, "seed": seed, "method": label, "refused": told["error"], "fit": told["fit"], "decide": told["decide"], "calls": 1.0}
+    cell = {"set": name, "seed": seed, "method": label, "code": "", "refused": told["error"], "fit": told["fit"], "decide": told["decide"], "calls": 1.0}
     if not told["error"]:
         keep(work, cell, played(path, told["choice"], told["fit"], told["decide"]))
     note(work, cell)

@@ -4,8 +4,8 @@
     python benchmarks/routing/run.py --only routerbench --methods knn-router --seeds 1 --no-page
     python benchmarks/routing/run.py --page                 # the page alone, from what is there
 
-A finished cell (set, split, method) is a line of `results.jsonl` in the work folder and an array file; a rerun skips it.
-`--again NAME` plays a method anew. Needs `[route]` and matplotlib; the recordings are found as `sets.py` says.
+A finished cell (set, split, method) is a line of `results.jsonl` in the work folder and an array file; a rerun skips it
+unless the method's code has changed. `--again NAME` plays a method anew. Needs `[route]` and matplotlib; the recordings are found as `sets.py` says.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import argparse  # noqa: E402
+import ast  # noqa: E402
+import inspect  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 import multiprocessing  # noqa: E402
@@ -23,6 +25,7 @@ import time  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
 from dataclasses import asdict, dataclass  # noqa: E402
+from functools import cache  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -33,6 +36,7 @@ from consilience.errors import ConfigError, NoAnswerError, TeamError  # noqa: E4
 from consilience.model import Model  # noqa: E402
 from consilience.registry import method, methods  # noqa: E402
 from consilience.team import Team  # noqa: E402
+from consilience.types import digest  # noqa: E402
 from replay import Arena, Played, play  # noqa: E402
 from sets import ROOT, SOURCES, Source, by_name, prepared  # noqa: E402
 
@@ -80,6 +84,20 @@ def targeted(label: str) -> bool:
     return label.endswith(TARGET)
 
 
+@cache
+def code(label: str) -> str:
+    """Digest of the code of a label's method, docstrings aside: a cell of other code is played again."""
+    cls = methods().get({one: name for one, name, _ in VARIANTS}.get(label, "cascade" if label == VOTING else label))
+    if cls is None:
+        return ""
+    tree = ast.parse(Path(inspect.getfile(cls)).read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [part for part in node.body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+    return digest(ast.dump(tree))
+
+
 def made(label: str, arena: Arena) -> tuple[Any, Sequence[Model] | None]:
     """The method of a label, and its members where they are not all."""
     if label == VOTING:
@@ -101,17 +119,16 @@ def _voting(arena: Arena) -> tuple[Any, Sequence[Model]]:
 
 def compete(plan: Plan, name: str, seed: int) -> int:
     """All cells of one split of a set that are not finished; their number."""
-    known = {(r["method"]): r for r in finished(plan.work) if r["set"] == name and r["seed"] == seed}
-    slow = {r["method"] for r in finished(plan.work) if r["set"] == name and r["fit"] > plan.patience}
-    refused = {r["method"]: r["refused"] for r in finished(plan.work) if r["set"] == name and r["refused"]}
-    todo = [label for label in labels(plan.only) if label not in known and label not in slow and label not in refused]
+    done = [r for r in finished(plan.work) if r["set"] == name and r["code"] == code(r["method"])]
+    settled = {r["method"] for r in done if r["seed"] == seed or r["refused"] or r["fit"] > plan.patience}
+    todo = [label for label in labels(plan.only) if label not in settled]
     if not todo:
         return 0
     arena = Arena.of(prepared(by_name(name), plan.work), seed, plan.dev, plan.test)
     keep_arena(plan.work, arena)
     for label in todo:
         started = time.process_time()
-        cell: dict[str, Any] = {"set": name, "seed": seed, "method": label, "refused": "", "fit": 0.0, "decide": 0.0, "calls": 0.0}
+        cell: dict[str, Any] = {"set": name, "seed": seed, "method": label, "code": code(label), "refused": "", "fit": 0.0, "decide": 0.0, "calls": 0.0}
         try:
             chosen, members = made(label, arena)
             played = play(arena, chosen, members)
@@ -200,7 +217,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=[], help="methods; default: all of the route level")
     parser.add_argument("--again", nargs="*", default=[], help="methods to play anew")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--dev", type=int, default=500, help="dev questions of a split, at most")
+    parser.add_argument("--dev", type=int, default=400, help="dev questions of a split, at most")
     parser.add_argument("--limit", type=int, default=1000, help="test questions of a split, at most")
     parser.add_argument("--patience", type=float, default=120.0, help="CPU seconds of a fit after which other splits are left out")
     parser.add_argument("--jobs", type=int, default=1)
