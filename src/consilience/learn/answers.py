@@ -19,8 +19,8 @@ CHARACTERS = 2000
 PENALTY = 1.0
 """Inverse penalty of the regression."""
 
-_SPACE = "answers."
-"""Prefix of the encoder's arrays."""
+_SPACE = "space."
+"""Prefix of an encoder's arrays."""
 
 Folds = Sequence[tuple["np.ndarray", "np.ndarray"]]
 """Pairs of rows to learn from and rows to judge."""
@@ -36,7 +36,7 @@ class Judge:
     bias: np.ndarray
 
     @classmethod
-    def of(cls, embedding: str, questions: Sequence[str], answers: Sequence[Sequence[str | None]], scores: np.ndarray,
+    def of(cls, encoder: Encoder, questions: Sequence[str], answers: Sequence[Sequence[str | None]], scores: np.ndarray,
            folds: Folds) -> tuple[Self, np.ndarray]:
         """Learn from answers `[member][question]` (None: no answer) and their `scores` [questions, members].
 
@@ -44,7 +44,6 @@ class Judge:
         """
         import numpy as np
 
-        encoder = fitted(embedding, [*dict.fromkeys([*questions, *(_cut(a) for line in answers for a in line if a)])])
         asked, lines, unseen = encoder.encode(questions), [], np.zeros((len(answers), len(questions)))
         for m, line in enumerate(answers):
             x, there = _features(encoder, asked, line), np.array([bool(a) for a in line])
@@ -57,19 +56,32 @@ class Judge:
     @classmethod
     def restored(cls, embedding: str, arrays: Mapping[str, np.ndarray]) -> Self:
         """From `arrays()`."""
-        own = {k.removeprefix(_SPACE): v for k, v in arrays.items() if k.startswith(_SPACE)}
-        return cls(restored(embedding, own), own["weights"], own["bias"])
+        return cls(reader_again(embedding, arrays), arrays["judge.weights"], arrays["judge.bias"])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """To be saved."""
-        own = {**self.encoder.arrays(), "weights": self.weights, "bias": self.bias}
-        return {_SPACE + k: v for k, v in own.items()}
+        return {**reader_arrays(self.encoder), "judge.weights": self.weights, "judge.bias": self.bias}
 
     def rate(self, question: str, answer: str | None, place: int) -> float:
         """Probability that this answer of the member at this place is right."""
         x = _features(self.encoder, self.encoder.encode([question]), [answer])
         line = {"weights": self.weights[place:place + 1], "bias": self.bias[place:place + 1]}
         return float(logistic(line, x)[0, 0])
+
+
+def reader(embedding: str, questions: Sequence[str], answers: Sequence[Sequence[str | None]] = ()) -> Encoder:
+    """An encoder for questions and answers like these."""
+    return fitted(embedding, [*dict.fromkeys([*questions, *(_cut(a) for line in answers for a in line if a)])])
+
+
+def reader_arrays(encoder: Encoder) -> dict[str, np.ndarray]:
+    """An encoder's arrays, to be saved beside others."""
+    return {_SPACE + k: v for k, v in encoder.arrays().items()}
+
+
+def reader_again(embedding: str, arrays: Mapping[str, np.ndarray]) -> Encoder:
+    """The encoder of `reader_arrays`."""
+    return restored(embedding, {k.removeprefix(_SPACE): v for k, v in arrays.items() if k.startswith(_SPACE)})
 
 
 def _features(encoder: Encoder, asked: np.ndarray, answers: Sequence[str | None]) -> np.ndarray:

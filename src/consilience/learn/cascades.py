@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.errors import ModelError, NoAnswerError
 from consilience.gather import Member, Members, absence, ask_all, price_of, put
-from consilience.learn.confidence import UNREAD, unread
+from consilience.learn.confidence import UNREAD, usable
 from consilience.learn.goals import Aimed, costs_known
 from consilience.learn.ladder import Did, Ladder, Plan, above, cuts
+from consilience.learn.routers import check_members
 from consilience.learn.table import Table, distinct
 from consilience.learn.trials import team
 from consilience.method import Cast, Dev, Last, Learned, Level, Method, Scored
@@ -49,8 +50,7 @@ class Climb:
         """Whether the tried answer can be read: bool [members, questions]."""
         import numpy as np
 
-        return np.array([[r is not None and not mute(q, r) for q, r in zip(self.requests, line, strict=True)]
-                         for line in self.replies], bool)
+        return np.array([[usable(q, r) for q, r in zip(self.requests, line, strict=True)] for line in self.replies], bool)
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,7 @@ class Cascading(Aimed):
         return Ladder(tried, asked, sure, climb.read, accept), choices
 
     def check(self, cast: Cast) -> None:
-        if self.learned is None:
-            return
-        known, given = self.learned.values["members"], [m.card.name for m in cast.members]
-        if known != given:
-            raise TeamError(f"{self.name} was fitted for the members {', '.join(known)} (in this order), got "
-                            f"{', '.join(given)}: fit it again")
+        check_members(self, cast)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         if len(members) == 1:
@@ -149,7 +144,7 @@ class Cascading(Aimed):
             except (ModelError, NoAnswerError) as error:
                 _note_absence(member, error)
                 continue
-            sure = UNREAD if mute(request, reply) else self.sure(found or Learned(), request, reply, member.index)
+            sure = self.sure(found or Learned(), request, reply, member.index) if usable(request, reply) else UNREAD
             reply = _told(reply, member, sure)
             if self.accepts(self.choice(member.index), sure):
                 return reply
@@ -225,7 +220,7 @@ async def climbed(method: Cascading, dev: Dev, cast: Cast) -> Climb:
     for place, line in zip(early, await dev.replies([team(Rung(method, place), cast) for place in early]), strict=True):
         tried[place] = line
     requests = tuple(dev.examples[i].request for i in rows)
-    read = [[_read(line[i], q) for i, q in zip(rows, requests, strict=True)] for line in asked]
+    read = [[usable(q, line[i].reply) for i, q in zip(rows, requests, strict=True)] for line in asked]
     return Climb(tuple(order), Table.made(names, dev.examples, asked), Table.made(names, dev.examples, tried), requests,
                  tuple(tuple(line[i].reply for i in rows) for line in tried), np.array(read, bool))
 
@@ -233,7 +228,7 @@ async def climbed(method: Cascading, dev: Dev, cast: Cast) -> Climb:
 async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, temperature: float = 0.0) -> list[str | None]:
     """What a member says when asked `n` times whether an answer is right: `yes`, `no`, or None where that cannot be read;
     nothing where there is no answer to check, or the member fails."""
-    if mute(request, reply):
+    if not usable(request, reply):
         return []
     check = put(request, "check", answer=reply.text).sampled(temperature=temperature)
     try:
@@ -241,16 +236,6 @@ async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, t
     except NoAnswerError:
         return []
     return [verdict.reading for verdict in verdicts]
-
-
-def _read(scored: Scored, request: Request) -> bool:
-    reply = scored.reply
-    return reply is not None and (not mute(request, reply) or reply.score is not None)
-
-
-def mute(request: Request, reply: Reply) -> bool:
-    """Whether there is no answer in a reply."""
-    return not reply.text or unread(request, reply)
 
 
 def _told(reply: Reply, member: Member, sure: float) -> Reply:

@@ -67,6 +67,13 @@ def unread(request: Request, reply: Reply) -> bool:
     return request.format is not None and reply.reading is None and request.format.read(reply.text or "") is None
 
 
+def usable(request: Request, reply: Reply | None) -> bool:
+    """Whether there is an answer: a text that can be read, or a recorded score without text."""
+    if reply is None or not reply.text:
+        return reply is not None and reply.text is None and reply.score is not None
+    return not unread(request, reply)
+
+
 async def consensus(request: Request, replies: Sequence[Reply],
                     rule: Literal["agreement", "margin"] = "agreement") -> tuple[int, float]:
     """Index of the first reply of the largest class of equal readings, and its share of all; (0, 0) without any.

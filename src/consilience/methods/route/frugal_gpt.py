@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, ClassVar
 
 from consilience.gather import Member, Members, ask_all
-from consilience.learn.answers import Judge
+from consilience.learn.answers import Judge, reader
 from consilience.learn.cascades import Cascading, Climb
 from consilience.learn.embedding import check_name
 from consilience.learn.ladder import Ladder
@@ -64,7 +64,8 @@ class FrugalGPT(Cascading):
 
     def learn(self, climb: Climb) -> tuple[np.ndarray, Learned]:
         answers = [[r.text if r is not None else None for r in line] for line in climb.replies]
-        judge, sure = Judge.of(self.embedding, climb.asked.texts, answers, climb.tried.scores, climb.asked.folds(self.folds))
+        texts, folds = climb.asked.texts, climb.asked.folds(self.folds)
+        judge, sure = Judge.of(reader(self.embedding, texts, answers), texts, answers, climb.tried.scores, folds)
         return sure, Learned({}, judge.arrays())
 
     def sure(self, found: Learned, request: Request, reply: Reply, place: int) -> float:

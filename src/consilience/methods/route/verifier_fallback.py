@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from consilience.errors import ModelError, NoAnswerError
 from consilience.gather import Member, Members, absence, ask_all
-from consilience.learn.cascades import Ordered, mute
-from consilience.learn.confidence import UNREAD
+from consilience.learn.cascades import Ordered
+from consilience.learn.confidence import UNREAD, usable
 from consilience.method import Role
 from consilience.model import Verify
 from consilience.registry import register
@@ -42,7 +42,7 @@ class VerifierFallback(Ordered):
 
 async def _rated(request: Request, reply: Reply, verifier: Member) -> float | None:
     """The verifier's score; None where there is no answer, or no score."""
-    if mute(request, reply):
+    if not usable(request, reply):
         return None
     try:
         [score] = await verifier.verify(request, [reply.text or ""])
