@@ -197,8 +197,7 @@ class Team:
         if last.otherwise is not None:
             if reply is None:
                 return last.otherwise.noting(**last.note | {"fallback": "last ask failed"})
-            unread = reply.reading is None and last.request.format is not None
-            if not reply.text or (unread and last.otherwise.reading is not None):
+            if not reply.text or (reply.unreadable(last.request.format) and last.otherwise.reading is not None):
                 return last.otherwise.noting(**last.note | {"fallback": "last ask unread"})
         if reply is None:
             raise failure
@@ -208,11 +207,11 @@ class Team:
         parts = run.tree()
         if not reply.text and reply.score is None:
             raise NoAnswerError(f"{self.name}: no member produced any text")
-        reading = reply.read(request.format).reading
+        reply = reply.read(request.format)
         usage = sum((p.usage for p in parts), start=type(reply.usage)())
-        return Reply(reply.text, reading, reply.stop, usage, total_cost(parts), clock.get() - started, self.name,
+        return Reply(reply.text, reply.reading, reply.stop, usage, total_cost(parts), clock.get() - started, self.name,
                      "team", draw, started, tokens=reply.tokens, score=reply.score, parts=parts,
-                     absent=tuple(run.absent), unread=request.format is not None and reading is None, note=reply.note)
+                     absent=tuple(run.absent), unread=reply.unreadable(request.format), note=reply.note)
 
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """Progress while members work, then the deltas of the last ask (or the chosen text in one piece), then `done`.

@@ -245,6 +245,11 @@ class Reply:
             return self
         return self.having(reading=format.read(self.text))
 
+    def unreadable(self, format: AnswerFormat | None) -> bool:
+        """Whether an answer was wanted and none is found, after `read`. A recorded score without a text is no answer to
+        be read."""
+        return format is not None and self.reading is None and not (self.text is None and self.score is not None)
+
     @property
     def logprob(self) -> float | None:
         """Mean log-probability of the emitted tokens, or None where they are unknown."""

@@ -18,6 +18,7 @@ from consilience.gather import Members, ask_all
 from consilience.method import Cast, Dev, Level, Method
 from consilience.model import Measured, NextTokens, Price, Verify
 from consilience.types import Reply, Request, Usage
+from consilience.models.recorded import recorded_models
 from tests.bench.scenes import experiment, knower, pool, quiz
 from tests.members import Scripted, down
 
@@ -254,6 +255,19 @@ def test_powers_and_fits_are_counted_in_what_is_spent(tmp_path: Path) -> None:
     assert line.fit_cost == pytest.approx(10 * 0.25) and line.spent == pytest.approx(line.cost + line.fit_cost)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["spent"]["quiz"]["chooser"]["calls"] == 12 * (1 + 1 + 3) + 10 * 3
+
+
+def test_unread_means_one_thing_whoever_answers(tmp_path: Path) -> None:
+    """Members, teams of one and recorded members with published scores: an answer was wanted, and none is found."""
+    lines = [{"dataset": "quiz", "id": f"test-{i}", "model": name, "prompt": f"test question {i}: which?", "score": 0.5} |
+             ({"response": "hm" if i < 4 else "Answer: A"} if name == "text" else {}) for i in range(10) for name in ("text", "score")]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    text, scored = recorded_models(tmp_path / "r.jsonl")
+    live = Scripted("live", lambda request, draw: "hm" if int(request.question.split()[2].rstrip(":")) < 4 else "Answer: A")
+    alone = [Entry("random-member", members=(m.card.name,), label=f"team of {m.card.name}") for m in (text, scored, live)]
+    board = bench(tmp_path / "out", *alone, members=[text, scored, live], task=quiz(10, dev=0), controls=False).leaderboard
+    assert {line.method: line.unread for line in board} == {
+        "text": 0.4, "team of text": 0.4, "live": 0.4, "team of live": 0.4, "score": 0.0, "team of score": 0.0}
 
 
 class Mute(Able):

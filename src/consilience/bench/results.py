@@ -61,7 +61,7 @@ def make_row(who: tuple[str, str, str], task: str, example: Example, reply: Repl
     draws = {(part.model, part.asked, part.draw, part.text) for part in leaves if part.text is not None}
     usage = reply.usage
     return Row(*who, task, "test", example.id, example.skill, example.cluster, reply.text, reply.reading, score,
-               reply.unread or (reply.reading is None and reply.score is None), usage.calls, len(draws),
+               reply.unreadable(example.request.format), usage.calls, len(draws),
                usage.prompt_tokens, usage.completion_tokens, reply.cost, reply.seconds,
                list(dict.fromkeys(part.model for part in leaves)), [[a.member, a.reason] for a in reply.absent], _fallback(reply), "",
                trace_id(who[0], task, example.id), key)
