@@ -72,13 +72,12 @@ class Tfidf:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Self:
-        """Fit inverse document frequencies ln((1+n)/(1+df)) + 1 and the main directions (randomised SVD, Halko et al.
-        2011, arXiv 0909.4061) on `texts`."""
+        """Fit inverse document frequencies and the main directions (randomised SVD, Halko et al. 2011, arXiv 0909.4061)
+        on `texts`."""
         import numpy as np
 
         counted = [grams(text) for text in texts]
-        seen = np.bincount([bucket for counts in counted for bucket in counts], minlength=BUCKETS)
-        idf = (np.log((1 + len(texts)) / (1 + seen)) + 1).astype(np.float32)
+        idf, _ = rarity(counted)
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(texts))[:SAMPLE])
         matrix = np.zeros((len(rows), BUCKETS), np.float32)
@@ -123,6 +122,14 @@ def grams(text: str) -> Counter[int]:
     found = [*words, *(s for s, w in zip(shapes, words, strict=True) if s != w),
              *(f"{a} {b}" for a, b in zip(shapes, shapes[1:], strict=False))]
     return Counter(crc32(gram.encode()) % BUCKETS for gram in found)
+
+
+def rarity(counted: Sequence[Counter[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of every bucket its inverse document frequency ln((1+n)/(1+df)) + 1, and in how many texts it is (df)."""
+    import numpy as np
+
+    seen = np.bincount([bucket for counts in counted for bucket in counts], minlength=BUCKETS)
+    return (np.log((1 + len(counted)) / (1 + seen)) + 1).astype(np.float32), seen
 
 
 def weighed(counts: Counter[int], idf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
