@@ -31,7 +31,7 @@ LOCAL = [n for n, cls in methods().items() if cls.level in (Level.TOKEN, Level.L
 SPOKEN = [n for n in NAMES if n not in LOCAL]
 OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"}}
 """Options for which a method must not care about the order of members (a graph has places)."""
-VARIED = {"ada-switch", "atom-of-thoughts", "cascade-routing", "frugal-gpt", "glimp-router", "insight-to-solve", "r2-reasoner", "relay", "router-r1"}
+VARIED = {"ada-switch", "atom-of-thoughts", "ceo-discussion", "cascade-routing", "frugal-gpt", "glimp-router", "insight-to-solve", "r2-reasoner", "relay", "router-r1"}
 """Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is
 a bound."""
 STANDING = (.2, .5, .8)
