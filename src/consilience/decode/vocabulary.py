@@ -59,7 +59,11 @@ class Vocabulary:
     @cached_property
     def ids(self) -> dict[bytes, int]:
         """The (lowest) id of every piece of text."""
-        return {piece: i for i, piece in reversed(list(enumerate(self.pieces))) if piece and i not in self.special}
+        found: dict[bytes, int] = {}
+        for i, piece in enumerate(self.pieces):
+            if piece and i not in self.special:
+                found.setdefault(piece, i)
+        return found
 
     def first(self, piece: bytes) -> int:
         """The id of a piece; of one that is not here, that of the first of the longest pieces that make it up, leading

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import consilience as cs
 from consilience.decode.policy import Sight
 from consilience.methods.token.entropy_cascade import EntropyCascade, Unsure
+from consilience.models.local import LocalHost
 from consilience.team import Team
 from consilience.types import Request
 from tests.methods.local import models
@@ -55,3 +57,22 @@ def test_the_bound_is_learned_on_dev(tmp_path: Path) -> None:
     dev = split([("a", "A"), ("b", "B")], max_tokens=4)
     team = Team(EntropyCascade(), models(tmp_path, 3), standing=(.1, .2, .3)).fit_sync(dev)
     assert team.method.found().values["most"] == 2.0, "nothing is right, so the first is kept"
+
+
+def test_the_embedded_pools_two_families_write_one_text() -> None:
+    """Words and bytes: at the ends of the bound it is each one's own text, in between both write."""
+    with LocalHost(memory=1 << 30) as host:
+        small, large = (cs.member(f"nursery/{name}", host=host) for name in ("garden", "second_garden"))
+        asked = [e.request.sampled(temperature=0.0, max_tokens=30, stop=("=",)) for e in cs.task("nursery").dev[:16]]
+
+        async def all_of(model: cs.Model) -> list[cs.Reply]:
+            return [reply for [reply] in await asyncio.gather(*(model.generate(r) for r in asked))]
+
+        def team(most: float) -> cs.Model:
+            return Team(EntropyCascade(most=most), [small, large], small=small, large=large)
+
+        for most, model in ((99.0, small), (-1.0, large)):
+            assert [r.text for r in asyncio.run(all_of(team(most)))] == [r.text for r in asyncio.run(all_of(model))]
+        both = asyncio.run(all_of(team(0.1)))
+        wrote = [sum(r.note["wrote"][m.card.name] for r in both) for m in (small, large)]
+        assert min(wrote) > 0 and all("=" not in (r.text or "") for r in both)
