@@ -130,6 +130,23 @@ def test_learned_files_are_checked(tmp_path: Path) -> None:
         saved.load(folder, resolve)
 
 
+@pytest.mark.parametrize(("content", "lack"), [("{}", r"lacks 'pick' \(it has nothing\)"), ('{"pikc": 1}', r"it has 'pikc'")])
+def test_what_a_changed_team_lacks_is_named(tmp_path: Path, content: str, lack: str) -> None:
+    folder = saved.save(fitted(), tmp_path)
+    (folder / "learned.json").write_text(content)
+    team = saved.load(folder, resolve, changed=True)
+    with pytest.raises(ConfigError, match=lack):
+        asyncio.run(team.generate(QUESTION))
+
+
+@pytest.mark.parametrize("content", [b"[1, 2]", b"\xff\xfe", b"{"])
+def test_learned_files_that_hold_something_else_are_refused(tmp_path: Path, content: bytes) -> None:
+    folder = saved.save(fitted(), tmp_path)
+    (folder / "learned.json").write_bytes(content)
+    with pytest.raises(ConfigError, match="learned"):
+        saved.load(folder, resolve, changed=True)
+
+
 def test_environment_variables_fill_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHERE", "/here")
     monkeypatch.delenv("NOWHERE", raising=False)

@@ -167,6 +167,14 @@ def write_learned(learned: Learned, folder: Path) -> None:
                           "(are all dictionary keys texts, and all arrays numeric?)")
 
 
+class _Found(dict[str, Any]):
+    """Something that was learned, read from a file: what is missing is a ConfigError that names it, wherever it is used."""
+
+    def __missing__(self, key: str) -> Any:
+        raise ConfigError(f"what the team learned lacks {key!r} (it has {', '.join(map(repr, self)) or 'nothing'}): learned.json "
+                          "or learned.safetensors has been changed; fit the team again")
+
+
 def read_learned(folder: Path) -> Learned | None:
     """What `write_learned` wrote; None where nothing was learned."""
     from safetensors import SafetensorError
@@ -176,8 +184,11 @@ def read_learned(folder: Path) -> Learned | None:
     if not values.exists():
         return None
     try:
-        return Learned(json.loads(values.read_text(encoding="utf-8")), load_file(arrays) if arrays.exists() else {})
-    except (json.JSONDecodeError, SafetensorError) as error:
+        told = json.loads(values.read_text(encoding="utf-8"), object_hook=_Found)
+        if not isinstance(told, Mapping):
+            raise ConfigError(f"{values} holds {type(told).__name__}, not what a team learned; fit it again")
+        return Learned(told, _Found(load_file(arrays) if arrays.exists() else {}))
+    except (ValueError, SafetensorError) as error:
         raise ConfigError(f"what the team in {folder} learned cannot be read ({error}); fit it again") from None
 
 

@@ -212,3 +212,5 @@ def test_a_fitted_team_whose_member_changed(tmp_path: Path) -> None:
     asked = ("ask", tmp_path / "t-fitted", "What is 5 + 6?", "--format", "number")
     assert "ann had the fingerprint" in refused(*asked)
     assert call(*asked, "--allow-changes").exit_code == 0
+    (tmp_path / "t-fitted" / "learned.json").write_text("{}")
+    assert "what the team learned lacks" in refused(*asked, "--allow-changes")
