@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import TYPE_CHECKING, Any
 
 from consilience.errors import TeamError
@@ -37,6 +38,13 @@ async def classes(request: Request, replies: Sequence[Reply],
         if number is not None:
             found.setdefault(number, []).append(reply)
     return [Class(tuple(group), sum(weight(r) for r in group)) for group in found.values()]
+
+
+def likelihood(reply: Reply) -> float:
+    """Geometric mean of the probabilities of a reply's tokens, 0 for no tokens. TeamError where they were not given."""
+    if reply.tokens is None:
+        raise TeamError(f"weights='likelihood' needs token log-probabilities, which {reply.model} did not give")
+    return exp(reply.logprob or 0.0) if reply.tokens else 0.0
 
 
 def tally(groups: Sequence[Class]) -> dict[str, Any]:

@@ -64,3 +64,12 @@ def test_permuting_members_changes_nothing() -> None:
     answers = [("A", .3), ("A", .4), ("B", .9)]
     readings = {vote([a for a, _ in p], tuple(s for _, s in p)).reading for p in permutations(answers)}
     assert readings == {"A"}
+
+
+def test_likely_answers_weigh_more() -> None:
+    members = [Scripted("x", ["A"], logprob=-.1), Scripted("y", ["B"], logprob=-1.5), Scripted("z", ["B"], logprob=-1.5)]
+    likely = MajorityVote(weights="likelihood")
+    reply = asyncio.run(Team(likely, members).generate(QUESTION))[0]
+    assert reply.reading == "A" and reply.note["votes"] == {"A": pytest.approx(.904837), "B": pytest.approx(.44626)}
+    with pytest.raises(TeamError, match="log-probabilities"):
+        vote(["A", "B"], method=likely)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from consilience.compare import likelihood
 from consilience.errors import TeamError
 from consilience.gather import Members, Wave, ask_all, classes, tally, winner
 from consilience.method import Count, Level, Method
@@ -29,8 +30,10 @@ class MajorityVote(Method):
 
     draws: Count = 1
     """Samples taken from each member."""
-    weights: Literal["equal", "accuracy", "log-odds"] = "equal"
-    """Weight of a vote: 1, the member's dev accuracy p, or ln(p(C-1)/(1-p)) over C answers seen (p in [.01, .99])."""
+    weights: Literal["equal", "accuracy", "log-odds", "likelihood"] = "equal"
+    """Weight of a vote: 1, the member's dev accuracy p, ln(p(C-1)/(1-p)) over C answers seen (p in [.01, .99]), or how likely
+    the member found its own answer (geometric mean of its token probabilities)."""
+    extras = property(lambda self: frozenset({"logprobs"} if self.weights == "likelihood" else ()))
 
     async def run(self, request: Request, members: Members) -> Reply:
         wave = await ask_all(members, request, self.draws)
@@ -44,6 +47,8 @@ class MajorityVote(Method):
         p = wave.speaker(reply).standing
         if self.weights == "equal":
             return 1.0
+        if self.weights == "likelihood":
+            return likelihood(reply)
         if p is None:
             raise TeamError(f"majority-vote with weights={self.weights!r} needs dev scores: fit the team first")
         if self.weights == "accuracy":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from math import comb, exp
+from math import comb
 from typing import ClassVar, Literal
 
-from consilience.errors import NoAnswerError, TeamError
+from consilience.compare import likelihood
+from consilience.errors import NoAnswerError
 from consilience.gather import Class, Member, Members, Wave, ask_all, classes, tally, winner
 from consilience.method import Count, Level, Method, Share
 from consilience.registry import register
@@ -57,15 +58,8 @@ class SelfConsistency(Method):
             wave = await ask_all([member], request, min(step, self.draws - len(drawn)))
             drawn += wave.by_member[0]
             wave = Wave((member,), (drawn,))
-            groups = await classes(request, wave.replies, self._weight)
+            groups = await classes(request, wave.replies, likelihood if self.weights == "likelihood" else lambda _: 1.0)
         return (winner(groups, wave) if groups else wave.best).noting(votes=tally(groups), samples=len(drawn))
-
-    def _weight(self, reply: Reply) -> float:
-        if self.weights == "equal":
-            return 1.0
-        if reply.tokens is None:
-            raise TeamError(f"weights='likelihood' needs token log-probabilities, which {reply.model} did not give")
-        return exp(reply.logprob or 0.0) if reply.tokens else 0.0
 
     def _settled(self, groups: list[Class], left: int) -> bool:
         counts = sorted((len(g.replies) for g in groups), reverse=True)
