@@ -60,9 +60,8 @@ class CascadeRouting(Aimed):
         places = pool(whole)
         told = await shown([dev.examples[i].request for i in rows], [[asked[m][i].reply for m in places] for i in rows], self.evidence)
         guide, seen = await foresee(self.embedding, self.depth, self.folds, members_of(whole, places), told, self.evidence)
-        ways, trials = seen.settings(self, whole.scores[:, whole.best])
-        settled = self.settle(trials)
-        values = {"members": list(whole.names), "pool": places, "depth": guide.planner.depth, "way": ways[settled.setting],
+        way, settled = seen.settled(self, whole.scores[:, whole.best])
+        values = {"members": list(whole.names), "pool": places, "depth": guide.planner.depth, "way": way,
                   "expected": dict(settled.expected)}
         return self.with_learned(values, **guide.arrays())
 
