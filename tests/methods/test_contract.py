@@ -29,7 +29,8 @@ LOCAL = [n for n, cls in methods().items() if cls.level in (Level.TOKEN, Level.L
          or {*cls.needs, *(p for r in cls.roles if r.default != "none" for p in r.needs)} - {Verify}]
 """Methods that need powers which scripted members lack."""
 SPOKEN = [n for n in NAMES if n not in LOCAL]
-OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"}}
+OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"},
+                                      "trained-router": {"epochs": 1, "rank": 0, "drop_uninformative": False}}
 """Options for which a method must not care about the order of members (a graph has places)."""
 VARIED = {"ada-switch", "atom-of-thoughts", "ceo-discussion", "cascade-routing", "frugal-gpt", "glimp-router", "insight-to-solve", "r2-reasoner", "relay", "router-r1"}
 """Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is

@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,9 +12,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from consilience.decode.binding import Bound, Verdict, bind, longest_row
+from consilience.decode.quiet import quietly
 from consilience.errors import ModelError
 from consilience.models.local.chat import tokenizer_of
 from consilience.models.local.checkpoint import Checkpoint
@@ -36,27 +34,13 @@ class Loaded:
         return longest_row(self.model.config.get_text_config())
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    shown = transformers_logging.is_progress_bar_enabled()
-    level = transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if shown:
-            transformers_logging.enable_progress_bar()
-
-
 def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, known: Verdict | None = None) -> Loaded:
     """Load, merge the adapter where there is one, and bind to the engine (untested when the verdict is known).
 
     Raises ModelError.
     """
     try:
-        with _quietly():
+        with quietly():
             model = read(checkpoint, dtype).to(device).eval()
             bound = None if checkpoint.verifier else bind(model, known)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError, SafetensorError) as error:
@@ -87,7 +71,7 @@ def merged(checkpoint: Checkpoint) -> Path:
         return checkpoint.path
     folder = Path(tempfile.mkdtemp(prefix="consilience-merged-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with _quietly():
+    with quietly():
         read(checkpoint, getattr(torch, checkpoint.stored_dtype)).save_pretrained(folder)
         tokenizer_of(checkpoint).save_pretrained(folder)
     return folder
