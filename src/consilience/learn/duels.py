@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from consilience.learn.estimators import one_thread, sigmoid
+from consilience.learn.estimators import held_out, one_thread, sigmoid
+from consilience.learn.gradient import Descent, Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,46 +87,58 @@ def factorise(x: np.ndarray, scores: np.ndarray, seeds: Sequence[int], width: in
     """Learn W [members, width of x] so that x W' are log-odds of duels: W = (w2 * v / |v|) W1, of rank `width`.
 
     RouteLLM's matrix factorisation: binary cross-entropy over pairs (winner, loser) of the members on a question, draws
-    dropped, Gaussian noise on `x` while training; Adam with decoupled decay 1e-5 and 64 questions a step. `seeds` start
-    the members' vectors, so that their order means nothing.
+    dropped, Gaussian noise on `x` while training, 64 questions a step. All members start equal, and differ only as far as
+    questions that were not trained on bear it out. `seeds` start the members' vectors, so that their order means nothing.
     """
     import numpy as np
 
     rng, ask = np.random.default_rng(0), x.shape[1]
-    first, second = rng.uniform(-1, 1, (width, ask)) / math.sqrt(ask), rng.uniform(-1, 1, width) / math.sqrt(width)
-    vectors = np.stack([np.random.default_rng(seed).standard_normal(width) for seed in seeds])
-    parts = [vectors, first, second]
-    slow, square = [np.zeros_like(p) for p in parts], [np.zeros_like(p) for p in parts]
     uneven = np.flatnonzero(np.ptp(scores, axis=1) > 1e-12)
     if not len(uneven):
         return np.zeros((scores.shape[1], ask))
+    seen, held = (uneven[rows] for rows in held_out(len(uneven), rng))
+    start = {"vectors": np.stack([np.random.default_rng(seed).standard_normal(width) for seed in seeds]),
+             "first": rng.uniform(-1, 1, (width, ask)) / math.sqrt(ask), "second": np.zeros(width)}
+
+    def slope(weights: Weights, step: int) -> Weights:
+        rows = rng.choice(seen, 64)
+        return _slopes(weights, x[rows] + noise * rng.standard_normal((64, ask)), scores[rows])
+
     with one_thread():
-        for step in range(1, steps + 1):
-            rows = uneven[rng.integers(len(uneven), size=64)]
-            seen = x[rows] + noise * rng.standard_normal((64, ask))
-            for p, g, s, q in zip(parts, _slopes(*parts, seen, scores[rows]), slow, square, strict=True):
-                s += 0.1 * (g - s)
-                q += 0.001 * (g * g - q)
-                p -= rate * (1e-5 * p + s / (1 - 0.9 ** step) / (np.sqrt(q / (1 - 0.999 ** step)) + 1e-8))
-    found: np.ndarray = _unit(parts[0])[0] * parts[2] @ parts[1]
+        best = Descent(steps, rate, 1e-5).down(start, slope, lambda w: -_loss(w, x[held], scores[held]))
+    return _odds(best)
+
+
+def _odds(weights: Weights) -> np.ndarray:
+    found: np.ndarray = _unit(weights["vectors"])[0] * weights["second"] @ weights["first"]
     return found
 
 
-def _slopes(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, x: np.ndarray,
-            scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of the mean loss of a duel."""
+def _loss(weights: Weights, x: np.ndarray, scores: np.ndarray) -> float:
+    """Mean loss of a duel."""
     import numpy as np
 
-    unit, length = _unit(vectors)
-    hidden = x @ first.T
+    odds, beats = x @ _odds(weights).T, _beats(scores)
+    return float(np.logaddexp(0, odds[:, None, :] - odds[:, :, None])[beats].mean())
+
+
+def _slopes(weights: Weights, x: np.ndarray, scores: np.ndarray) -> Weights:
+    """Gradients of the mean loss of a duel."""
+    (unit, length), first, second = _unit(weights["vectors"]), weights["first"], weights["second"]
+    hidden, beats = x @ first.T, _beats(scores)
     odds = hidden @ (unit * second).T
-    beats = scores[:, :, None] - scores[:, None, :] > 1e-12
     met = beats | beats.transpose(0, 2, 1)
     slope = (met * sigmoid(odds[:, :, None] - odds[:, None, :]) - beats).sum(axis=2) / beats.sum()
     by_member = slope.T @ hidden
     to_unit = by_member * second
-    to_vectors = (to_unit - unit * (to_unit * unit).sum(axis=1, keepdims=True)) / length
-    return to_vectors, (slope @ (unit * second)).T @ x, (by_member * unit).sum(axis=0)
+    return {"vectors": (to_unit - unit * (to_unit * unit).sum(axis=1, keepdims=True)) / length,
+            "first": (slope @ (unit * second)).T @ x, "second": (by_member * unit).sum(axis=0)}
+
+
+def _beats(scores: np.ndarray) -> np.ndarray:
+    """Whether one member scores more than another, [questions, members, members]."""
+    more: np.ndarray = scores[:, :, None] - scores[:, None, :] > 1e-12
+    return more
 
 
 def _unit(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Estimators as arrays: scikit-learn and LightGBM fit them, numpy alone uses them, so that they are saved without pickle.
+"""Estimators as arrays: fitted by scikit-learn, LightGBM or gradients, used with numpy alone, and saved without pickle.
 
 Each `fit_*` learns what every member scores (`scores`, float [questions, members], 0 to 1) on questions with vectors `x`
 [questions, width] and returns numeric arrays; the function named beside it predicts from them: [questions, members]. A
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from consilience.errors import MissingExtraError
+from consilience.learn.gradient import Descent, Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,6 @@ Arrays: TypeAlias = "Mapping[str, np.ndarray]"
 
 FEW = 100
 """Questions from which a tenth is held out to stop training early."""
-PATIENCE = 100
-"""Steps without progress on what is held out, after which training stops (at least 10 rounds)."""
 RIDGES = 25
 """Penalties that ridge regression tries, from 0.01 to 1,000."""
 PLATT = 3
@@ -154,39 +152,64 @@ def _rbf(x: np.ndarray, known: np.ndarray, gamma: float) -> np.ndarray:
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-def fit_mlp(x: np.ndarray, scores: np.ndarray, names: Sequence[str], layers: tuple[int, ...] = (128, 64),
-            steps: int = 1500, penalty: float = 3.0) -> dict[str, np.ndarray]:
-    """A network with ReLU layers that predicts all members at once by least squares: Adam, 0.001, `penalty` on squared
-    weights, at most `steps` of 200 questions each and 500 rounds. From 100 questions on a tenth is held out and says when to stop. It
-    starts by the members' names, so that their order means nothing. For `mlp`."""
+def fit_mlp(x: np.ndarray, scores: np.ndarray, layers: Sequence[int] = (128, 64), steps: int = 400,
+            decay: float = 6.0) -> dict[str, np.ndarray]:
+    """A network with ReLU layers that predicts all members at once by least squares, in steps of 200 questions; for `mlp`.
+
+    It starts at the members' mean scores, and leaves them only as far as questions that it is not trained on bear it out
+    (a tenth, from 100 questions on). The order of members means nothing.
+    """
     import numpy as np
 
-    neural = _sklearn("neural_network")
-    scale = float(np.sqrt((x ** 2).mean())) or 1.0
-    net = neural.MLPRegressor(hidden_layer_sizes=layers, alpha=penalty, learning_rate_init=1e-3, random_state=42,
-                              max_iter=min(500, math.ceil(steps * 200 / max(200, len(x)))), early_stopping=len(x) >= FEW,
-                              n_iter_no_change=max(10, PATIENCE * 200 // max(200, len(x))))
-    order = np.argsort(names, kind="stable")
-    middle = scores.mean(axis=0)
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")  # that it has not converged after all steps
-        net.fit((x / scale).astype(np.float32), (scores - middle)[:, order].astype(np.float32))
-    weights, bias, back = list(net.coefs_), list(net.intercepts_), np.argsort(order)
-    weights[0] = weights[0] / scale
-    weights[-1], bias[-1] = weights[-1][:, back], bias[-1][back] + middle
-    return {f"{kind}{i}": np.asarray(array, np.float32) for kind, arrays in (("weights", weights), ("bias", bias))
-            for i, array in enumerate(arrays)}
+    rng, last = np.random.default_rng(42), len(layers)
+    scale, middle = float(np.sqrt((x ** 2).mean())) or 1.0, scores.mean(axis=0)
+    known, wanted = x / scale, scores - middle
+    start = {f"bias{i}": np.zeros(width) for i, width in enumerate((*layers, len(middle)))}
+    for i, (above, width) in enumerate(zip((x.shape[1], *layers), (*layers, len(middle)), strict=True)):
+        start[f"weights{i}"] = np.zeros((above, width)) if i == last else rng.standard_normal((above, width)) * math.sqrt(2 / above)
+    seen, held = held_out(len(x), rng)
+
+    def slope(weights: Weights, step: int) -> Weights:
+        rows = rng.choice(seen, min(200, len(seen)), replace=False)
+        return _layer_slopes(weights, known[rows], wanted[rows])
+
+    with one_thread():
+        best = Descent(steps, 1e-3, decay, 10).down(start, slope, lambda w: -float(((mlp(w, known[held]) - wanted[held]) ** 2).mean()))
+    done = {**best, "weights0": best["weights0"] / scale, f"bias{last}": best[f"bias{last}"] + middle}
+    return {name: array.astype(np.float32) for name, array in done.items()}
 
 
 def mlp(found: Arrays, x: np.ndarray) -> np.ndarray:
     """The network's predictions."""
+    *_, top = _layer_outputs(found, x)
+    return top
+
+
+def _layer_outputs(weights: Arrays, x: np.ndarray) -> list[np.ndarray]:
+    """The input, and what each layer makes of it."""
     import numpy as np
 
-    last = sum(name.startswith("weights") for name in found) - 1
-    for i in range(last):
-        x = np.maximum(x @ found[f"weights{i}"] + found[f"bias{i}"], 0)
-    out: np.ndarray = x @ found[f"weights{last}"] + found[f"bias{last}"]
+    out, last = [x], sum(name.startswith("weights") for name in weights) - 1
+    for i in range(last + 1):
+        z = out[-1] @ weights[f"weights{i}"] + weights[f"bias{i}"]
+        out.append(z if i == last else np.maximum(z, 0))
     return out
+
+
+def _layer_slopes(weights: Weights, x: np.ndarray, wanted: np.ndarray) -> Weights:
+    """Gradients of the squared error, summed over members and averaged over questions."""
+    *below, top = _layer_outputs(weights, x)
+    back, slopes = 2 * (top - wanted) / len(x), {}
+    for i in range(len(below) - 1, -1, -1):
+        slopes |= {f"weights{i}": below[i].T @ back, f"bias{i}": back.sum(axis=0)}
+        back = (back @ weights[f"weights{i}"].T) * (below[i] > 0)
+    return slopes
+
+
+def held_out(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on, and those that say when to stop: a tenth from 100 on, else the same."""
+    order = rng.permutation(count)
+    return (order[count // 10:], order[:count // 10]) if count >= FEW else (order, order)
 
 
 # -- trees -------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class HybridLlm(Router):
             gaps = np.linspace(0, float(np.abs(draws - draws[:, :, large:large + 1]).max()), GAPS)
             gap = float(max(gaps, key=lambda g: (round(sum(spread(y) for y in good_enough(draws, large, g).T), 9), -g)))
         labels = good_enough(draws, large, gap)
-        return Learned({"large": large, "gap": gap}, fit_mlp(table.x, labels, table.names))
+        return Learned({"large": large, "gap": gap}, fit_mlp(table.x, labels))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         import numpy as np

@@ -34,7 +34,7 @@ class Tryage(Router):
     paper: ClassVar = "Tryage, arXiv 2308.11601"
 
     def learn(self, table: Table) -> Learned:
-        return Learned({"seconds": [float(s) for s in table.seconds.mean(axis=0)]}, fit_mlp(table.x, table.scores, table.names))
+        return Learned({"seconds": [float(s) for s in table.seconds.mean(axis=0)]}, fit_mlp(table.x, table.scores))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         return mlp(found.arrays, x)
