@@ -25,6 +25,15 @@ def bound(family: str, seed: int = 0, vocabulary: int = VOCABULARY) -> Bound:
     return bind(network(family, vocabulary, seed))
 
 
+@cache
+def broken() -> Bound:
+    """A model with NaN among its weights."""
+    net = network("llama", VOCABULARY, 8)
+    with torch.no_grad():
+        net.lm_head.weight[3] = torch.nan
+    return Bound(net, 512, None, bound("llama").verdict)
+
+
 def prompt(seed: int, size: int | None = None, vocabulary: int = VOCABULARY) -> tuple[int, ...]:
     draw = torch.Generator().manual_seed(seed)
     size = size or int(torch.randint(3, 25, (), generator=draw))

@@ -141,3 +141,53 @@ def test_the_caches_stay_in_their_room() -> None:
     engine = run([model], tightly, room=room)
     assert engine.slots[0].nbytes <= room
     assert [r.ids for r in freely] == [r.ids for r in tightly]
+
+
+@dataclass(frozen=True)
+class Hungry:
+    """Asks for more memory than there is when it gets more than `most` rows."""
+
+    most: int
+
+    def combine(self, logits: torch.Tensor) -> torch.Tensor:
+        if logits.shape[1] > self.most:
+            torch.empty(1 << 60)
+        return logits[0]
+
+
+def test_out_of_memory_halves_the_batch_and_changes_no_text(caplog: pytest.LogCaptureFixture) -> None:
+    model, sampling = bound("qwen2"), Sampling(temperature=1.0)
+    freely, tightly = ([row([prompt(i)], sampling, noise=i, limit=5 + i % 6) for i in range(13)] for _ in range(2))
+    run([model], freely)
+    engine = run([model], tightly, Hungry(3), lanes=16)
+    assert [r.ids for r in tightly] == [r.ids for r in freely]
+    assert engine.lanes == 3
+    said = [r.getMessage() for r in caplog.records]
+    assert len(said) == 2 and "out of memory with 13 rows; 7 wait, and at most 6 run at once" in said[0]
+    assert "allocate" in said[0]
+
+
+def test_a_single_row_that_does_not_fit_fails_and_the_others_too_one_by_one() -> None:
+    rows = [row([prompt(i)]) for i in range(3)]
+    run([bound("llama")], rows, Hungry(0))
+    assert all(r.reason == "error" and r.error is not None and r.error.reason == "memory" for r in rows)
+    assert "single row of" in str(rows[0].error)
+
+
+def test_memory_that_ran_out_between_two_models_leaves_no_trace() -> None:
+    """The first model has moved on already when the second one's cache cannot grow."""
+    models = [bound("llama"), bound("qwen2")]
+    freely, tightly = ([row([prompt(i), prompt(i + 9)], limit=7) for i in range(6)] for _ in range(2))
+    run(models, freely, MeanLogits())
+    waiting = [list(tightly)]
+    engine = Engine([m.slots() for m in models], MeanLogits(), VOCABULARY)
+    push = engine.slots[1].push_with_states
+
+    def fails_once(*args: object, **options: object) -> object:
+        if engine.steps == 3 and len(engine.rows) > 3:
+            torch.empty(1 << 60)
+        return push(*args, **options)  # type: ignore[arg-type]
+
+    engine.slots[1].push_with_states = fails_once  # type: ignore[method-assign, assignment]
+    engine.run(lambda most: waiting.pop() if waiting else [])
+    assert [r.ids for r in tightly] == [r.ids for r in freely] and engine.lanes == 3

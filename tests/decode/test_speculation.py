@@ -16,7 +16,7 @@ from consilience.decode.sampler import noise_key
 from consilience.decode.tensors import MeanLogits, Only, log_probs, mix_log
 from consilience.model import Combiner
 from consilience.types import Sampling
-from tests.decode.scenes import bound, prompt, row, run
+from tests.decode.scenes import bound, broken, prompt, row, run
 
 TINY = 7
 """A vocabulary small enough that three tokens have few outcomes."""
@@ -120,3 +120,24 @@ def test_end_tokens_and_watchers_end_a_row_within_a_draft() -> None:
     run(models, [stopped, watched], scheme)
     assert stopped.ids == free.ids[:free.ids.index(free.ids[4])] and stopped.reason == "stop"
     assert watched.ids == free.ids[:3] and watched.reason == "stop"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_member_whose_numbers_are_not_finite_leaves_and_the_row_goes_on(place: int) -> None:
+    sound = bound("llama")
+    models = [sound, sound]
+    models[place] = broken()
+    fused, alone = (row([prompt(4)] * n, limit=8) for n in (2, 1))
+    run(models, [fused], Speculation(MeanLogits(), length=3))
+    run([sound], [alone])
+    assert fused.ids == alone.ids and list(fused.gone) == [place]
+
+
+def test_a_drafter_that_is_lost_leaves_the_target_writing_alone() -> None:
+    one, alone = (row([prompt(4)] * n, limit=8) for n in (2, 1))
+    run([bound("llama"), broken()], [one], Speculation(Only(0)))
+    run([bound("llama")], [alone])
+    assert one.ids == alone.ids and list(one.gone) == [1]
+    lost = row([prompt(4)] * 2, limit=8)
+    run([broken(), bound("llama")], [lost], Speculation(Only(0)))
+    assert lost.reason == "error" and list(lost.gone) == [0]

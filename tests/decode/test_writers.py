@@ -11,7 +11,7 @@ import torch
 from consilience.decode.policy import Move, Policy, Sight
 from consilience.decode.tensors import MeanLogits, Only, entropy, log_probs
 from consilience.types import Sampling
-from tests.decode.scenes import bound, prompt, row, run
+from tests.decode.scenes import bound, broken, prompt, row, run
 
 
 @dataclass(frozen=True)
@@ -151,17 +151,27 @@ def test_a_policy_that_writes_with_somebody_whom_it_did_not_ask_fails_its_rows()
 
 def test_members_that_have_left_are_seen_and_the_mean_goes_on_without_them() -> None:
     """One member's weights hold NaN: it leaves, the others' text is what they write without it."""
-    from copy import deepcopy
-
-    from consilience.decode.binding import Bound
-    sound, other = bound("llama"), bound("qwen2")
-    broken = deepcopy(bound("llama", 8).model)
-    with torch.no_grad():
-        broken.lm_head.weight[3] = torch.nan
-    ill = Bound(broken, 512, None, sound.verdict)
+    sound, ill, other = bound("llama"), broken(), bound("qwen2")
     rows = [row([prompt(i), prompt(i + 20), prompt(i + 40)], limit=6) for i in range(5)]
     run([sound, ill, other], rows, MeanLogits(), lanes=3)
     wanted = [row([prompt(i), prompt(i + 40)], limit=6) for i in range(5)]
     run([sound, other], wanted, MeanLogits(), lanes=3)
     assert [r.ids for r in rows] == [r.ids for r in wanted]
     assert all(list(r.gone) == [1] and "finite" in r.gone[1] for r in rows)
+
+
+def test_a_policy_sees_who_has_left() -> None:
+    @dataclass(frozen=True)
+    class Spare(Policy):
+        """The first writes; where it has left, the second."""
+
+        def decide(self, sight: Sight) -> Move:
+            author = sight.gone[0].long()
+            return Move(torch.arange(2)[:, None] == author, author)
+
+    rows = rows_of(3, 2)
+    run([broken(), bound("llama")], rows, Spare())
+    alone = [row([one.prompts[1]], limit=one.limit) for one in rows]
+    run([bound("llama")], alone)
+    assert [r.ids for r in rows] == [r.ids for r in alone]
+    assert all(set(r.authors) == {1} and r.gone for r in rows)
