@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consilience.errors import ConfigError
 from consilience.model import Card
-from consilience.prompt import FORMS, clip, items, put, render, write, wording_digest
+from consilience.prompt import FORMS, clip, items, put, render, write, wording_digest, worded
 from consilience.reading import Choice, Free, Number, YesNo
 from consilience.types import Message, Request, Wording
 
@@ -87,3 +87,15 @@ def test_long_peers_keep_their_tail() -> None:
 
 def test_digest_tells_wordings_apart() -> None:
     assert wording_digest() != wording_digest(Card("m", "f", forms={"answer": Wording("{question}!")}))
+
+
+def test_a_wording_of_a_methods_own() -> None:
+    own = Wording("{question}\n{task} {instruction}")
+    request = worded(QUESTION.having(messages=(Message("system", "Be brief."), *QUESTION.messages), prefix="so"), own,
+                     Number(), task="Count {them}.")
+    assert [m.role for m in request.messages] == ["system", "user"] and request.prefix == "" and request.form is None
+    assert request.messages[-1].content == f"How many?\nCount {{them}}. {Number().instruction}"
+    assert worded(QUESTION, own, task="Count.").messages[-1].content == "How many?\nCount."
+    assert worded(QUESTION, own, task="x").format is None and render(request) == request
+    nested = worded(put(QUESTION, "check", answer="7"), own, task="Count.")
+    assert "Proposed answer" in nested.question and nested.question.endswith("Count.") and nested.fields == ()

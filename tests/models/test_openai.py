@@ -271,6 +271,16 @@ def test_what_is_sent() -> None:
     assert server.bodies[0]["max_completion_tokens"] == 12 and "temperature" not in server.bodies[0]
 
 
+@pytest.mark.parametrize(("told", "note"), [({"stop_reason": "\n\n"}, {"stopped": True}),
+                                            ({"stop_reason": None}, {"stopped": False}), ({}, {})])
+def test_servers_that_say_what_ended_a_text_are_heard(told: dict[str, str | None], note: dict[str, bool]) -> None:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "one"}} | told
+    with faulty(raw(200, json.dumps({"id": "x", "object": "chat.completion", "created": 1, "model": "m",
+                                     "choices": [choice]}))) as server:
+        [reply] = run(Endpoint("m", server.url).generate(ASK))
+    assert reply.note == note
+
+
 def test_what_is_not_honoured_is_refused() -> None:
     with faulty(chat()) as server:
         plain, chosen = Endpoint("m", server.url), Endpoint("m", server.url, dialect="transformers", without=["top_k"])

@@ -94,6 +94,8 @@ async def test_stop_strings_are_cut_off(model: LocalModel) -> None:
     [cut] = await model.generate(GREEDY.sampled(max_tokens=30, stop=(mark, "never seen")))
     assert cut.text == free.text[:free.text.index(mark)] and cut.stop == "stop"
     assert cut.usage.completion_tokens < 30
+    [whole] = await model.generate(GREEDY.sampled(max_tokens=30, stop=("never seen",)))
+    assert (cut.note["stopped"], whole.note["stopped"]) == (True, False) and "stopped" not in free.note
 
 
 async def test_logprobs_score_and_next_agree_with_a_plain_forward(model: LocalModel) -> None:

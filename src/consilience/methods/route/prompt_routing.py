@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.gather import Member, Members, absence, put
+from consilience.errors import TeamError
+from consilience.gather import Member, Members, optional, put
 from consilience.method import Cast, Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Request, digest
@@ -54,10 +54,5 @@ class PromptRouting(Method):
         if self.shuffle:
             order.sort(key=lambda i: digest([request.seed, request.question, told[i]]))
         ask = put(request, "route", members=[told[i] for i in order])
-        router = members.role("router")
-        try:
-            reply = await router.ask(ask.sampled(temperature=0.0, max_tokens=self.max_tokens))
-        except (ModelError, NoAnswerError) as error:
-            router.run.absent.append(absence(router, error))
-            return None
-        return members[order[ord(reply.reading) - ord("A")]] if reply.reading else None
+        reply = await optional(members.role("router"), ask.sampled(temperature=0.0, max_tokens=self.max_tokens))
+        return members[order[ord(reply.reading) - ord("A")]] if reply is not None and reply.reading else None
