@@ -43,10 +43,26 @@ def test_debug_shows_where_before_and_behind_the_command(tmp_path: Path) -> None
         assert "ConfigError" in type(call(*arguments).exception).__name__
 
 
-@pytest.mark.parametrize("arguments", [["bench"], ["bench", "x.yaml", "--limit", "0"], ["nonsense"], ["ask", "x"]])
-def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+@pytest.mark.parametrize(("arguments", "told"), [
+    (["bench"], "consilience bench: Missing argument 'experiment'. See consilience bench --help"),
+    (["bench", "x.yaml", "--limit", "0"], "consilience bench: Invalid value for '--limit': "),
+    (["bench", "x.yaml", "--limit", "many"], "consilience bench: Invalid value for '--limit': "),
+    (["bench", "x.yaml", "--limit"], "Option '--limit' requires an argument."),
+    (["bench", "x.yaml", "--limt", "3"], "consilience bench has no option '--limt'. Did you mean '--limit'?"),
+    (["bench", "x.yaml", "y.yaml"], "consilience bench: Got unexpected extra argument(s) (y.yaml). See consilience bench --help"),
+    (["doctr"], "there is no command 'doctr'. Did you mean 'doctor'?"),
+    (["zzz"], "there is no command 'zzz'. Known: ask, bench, "),
+    (["--versoin"], "consilience has no option '--versoin'. Did you mean '--version'?"),
+])
+def test_wrong_usage_is_one_line_with_a_hint_and_exits_2(arguments: list[str], told: str) -> None:
     result = call(*arguments)
-    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert result.exit_code == 2 and result.stdout == ""
+    [line] = result.stderr.strip().splitlines()
+    assert line.startswith(f"error: {told}")
+
+
+def test_without_arguments_the_help_is_shown() -> None:
+    assert "Begin here:" in call().output
 
 
 def test_an_unforeseen_error_exits_1_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

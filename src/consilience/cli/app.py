@@ -12,10 +12,13 @@ from typer.core import TyperGroup
 from consilience import __version__
 from consilience.cli import ask, bench, doctor, fit, lists, moco, record
 from consilience.cli.console import err, whisper
-from consilience.errors import ConsilienceError
+from consilience.errors import ConfigError, ConsilienceError, did_you_mean
 
 WRONG, INTERRUPTED = 2, 130
 """Exit codes: something was asked that cannot be done; Ctrl-C. An error that nobody foresaw exits with 1."""
+
+UsageError: Any = typer.BadParameter.__base__
+"""What Typer raises for a command line that it cannot take: a class of its own, or of click, by its version."""
 
 DISK = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
                   errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EIO})
@@ -36,7 +39,19 @@ class Edge(TyperGroup):
         mark = args.index("--") if "--" in args else len(args)
         if "--debug" in args[:mark]:
             args = ["--debug", *(a for i, a in enumerate(args) if a != "--debug" or i >= mark)]
-        return super().parse_args(ctx, args)
+        given = bool(args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if not given:
+                raise       # which shows the help
+            raise typer.Exit(_tell(misused(error), "")) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of this name, or a ConfigError with a hint."""
+        if args and args[0] not in self.commands:
+            raise ConfigError(f"there is no command {args[0]!r}.{did_you_mean(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command. ConsilienceError exits 2, Ctrl-C 130, anything else 1; `--debug` lets errors through."""
@@ -45,12 +60,27 @@ class Edge(TyperGroup):
         except KeyboardInterrupt:
             whisper("\ninterrupted. " + RESUMES.get(ctx.invoked_subcommand or "", ""), style="yellow")
             raise typer.Exit(INTERRUPTED) from None
-        except (typer.Exit, typer.Abort, typer.TyperException):
+        except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            error = misused(error) if isinstance(error, UsageError) else error
             raise typer.Exit(_tell(error, ctx.invoked_subcommand or "")) from None
+
+
+def misused(error: Any) -> ConfigError:
+    """What is wrong with a command line, in one sentence with a hint."""
+    context, said = error.ctx, " ".join(error.format_message().split())
+    if context is None:
+        return ConfigError(said)
+    path = "consilience" if context.parent is None else f"consilience {context.info_name}"
+    known = [word for parameter in context.command.params for word in (*parameter.opts, *parameter.secondary_opts)
+             if word.startswith("-")]
+    name = getattr(error, "option_name", None)
+    if name is not None and name not in known:
+        return ConfigError(f"{path} has no option {name!r}.{did_you_mean(name, known)}")
+    return ConfigError(f"{path}: {said.rstrip('.')}. See {path} --help")
 
 
 def _tell(error: BaseException, command: str) -> int:
