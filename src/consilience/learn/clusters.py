@@ -10,11 +10,11 @@ from consilience.learn.neighbours import picked
 if TYPE_CHECKING:
     import numpy as np
 
-ROUNDS = 100
+ROUNDS = 25
 """Rounds of k-means, at most."""
 PSEUDO = 2.0
 """Questions of average outcome that every group is taken to hold besides its own (choice)."""
-SIZES = (1, 4, 8, 16, 32, 64, 128)
+SIZES = (1, 4, 8, 16, 32, 64)
 """Numbers of groups that fitting tries."""
 
 
@@ -46,13 +46,20 @@ def _seeds(x: np.ndarray, k: int) -> np.ndarray:
 
     rng = np.random.default_rng(0)
     seeds = [int(rng.integers(len(x)))]
-    far = ((x - x[seeds[0]])**2).sum(axis=1).astype(np.float64)
-    while len(seeds) < k and far.max() > 1e-9:
-        far = np.where(far > 1e-9, far, 0.0)
+    far = _apart(x, x[seeds[0]])
+    while len(seeds) < k and far.max() > 0:
         seeds.append(int(rng.choice(len(x), p=far / far.sum())))
-        far = np.minimum(far, ((x - x[seeds[-1]])**2).sum(axis=1))
+        far = np.minimum(far, _apart(x, x[seeds[-1]]))
     found: np.ndarray = x[seeds].astype(np.float32)
     return found
+
+
+def _apart(x: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """Squared distances; 0 for those within 1e-5, which rounding would make."""
+    import numpy as np
+
+    found = (x**2).sum(axis=1) + (seed**2).sum() - 2 * (x @ seed)
+    return np.where(found > 1e-5, found, 0.0).astype(np.float64)
 
 
 def nearest(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -76,9 +83,11 @@ def totals(values: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarr
     """Sum of the rows of each group, [groups, columns], and their numbers, [groups]."""
     import numpy as np
 
-    member = np.zeros((groups, len(group)), np.float64)
-    member[group, np.arange(len(group))] = 1
-    return member @ values, member.sum(axis=1)
+    sizes, sums = np.bincount(group, minlength=groups), np.zeros((groups, values.shape[1]))
+    held = np.flatnonzero(sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes[held])[:-1]])
+    sums[held] = np.add.reduceat(values[np.argsort(group, kind="stable")], starts, axis=0)
+    return sums, sizes
 
 
 def worths(scores: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
