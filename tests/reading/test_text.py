@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilience.reading.text import asks, boxed, cut, json_answer, last_sentence, plain, refuses, sets, stated, visible, words
+from consilience.reading.text import answered, asks, boxed, cut, json_answer, last_sentence, plain, refuses, sets, stated, visible, words
 
 
 @pytest.mark.parametrize(("text", "seen"), [
@@ -15,6 +15,14 @@ from consilience.reading.text import asks, boxed, cut, json_answer, last_sentenc
 ])
 def test_only_what_follows_the_mark_is_seen(text: str, seen: str) -> None:
     assert visible(text) == seen
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ('<think>x</think>{"answer": "*2*"}', ('{"answer": "*2*"}', "*2*")), ("**The answer is 4.**", ("The answer is 4.", "4.")),
+    ("It is late.", ("It is late.", None)),
+])
+def test_what_is_answered(text: str, found: tuple[str, str | None]) -> None:
+    assert answered(text) == found
 
 
 @pytest.mark.parametrize(("text", "inside"), [

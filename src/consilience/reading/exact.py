@@ -9,7 +9,7 @@ from functools import lru_cache
 from consilience.errors import ConfigError
 from consilience.reading.base import ByKey
 from consilience.reading.number import number
-from consilience.reading.text import asks, cut, json_answer, last_sentence, plain, refuses, squeeze, stated, visible
+from consilience.reading.text import answered, asks, cut, last_sentence, refuses, squeeze
 
 _ARTICLE = re.compile(r"(?:a|an|the)")
 _EDGES = ".,;:!?\"'\u201c\u201d\u2018\u2019"
@@ -44,11 +44,7 @@ class Exact(ByKey):
 
     def read(self, text: str) -> str | None:
         """The stated answer without what explains it; a lone line, or the last line, where no phrase states one."""
-        text = visible(text)
-        value = json_answer(text)
-        if value is None:
-            text = plain(text)
-            value = stated(text)
+        text, value = answered(text)
         if self.among:
             return _closed(self.among, text, value)
         if value is None:

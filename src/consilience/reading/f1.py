@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consilience.reading.base import ByKey
-from consilience.reading.text import asks, cut, json_answer, plain, refuses, stated, visible, words
+from consilience.reading.text import answered, asks, cut, refuses, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,7 @@ class F1(ByKey):
 
     def read(self, text: str) -> str | None:
         """The stated answer without what explains it, or the whole reply when no phrase states one."""
-        text = visible(text)
-        value = json_answer(text)
-        if value is None:
-            text = plain(text)
-            value = stated(text)
+        text, value = answered(text)
         if value is None:
             value = "" if refuses(text) or asks(text) else text
         return cut(value) or None

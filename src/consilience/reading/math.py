@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from consilience.reading.equality import equal
 from consilience.reading.number import number, same
-from consilience.reading.text import cut, json_answer, last_sentence, plain, refuses, sets, stated, visible
+from consilience.reading.text import answered, cut, last_sentence, refuses, sets
 
 _ENVIRONMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(?!\d+(?:\.\d+)?\s)(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _MARK = re.compile(r"(?<!\\)\$|\\[(\[]")
@@ -38,11 +38,7 @@ class Math:
 
     def read(self, text: str) -> str | None:
         """The boxed or stated expression; else the last formula of the last sentence, or a line that is one."""
-        text = visible(text)
-        value = json_answer(text)
-        if value is None:
-            text = plain(text)
-            value = stated(text)
+        text, value = answered(text)
         return _clean(cut(value)) if value else _closing(text)
 
     async def group(self, readings: Sequence[str | None]) -> list[int | None]:

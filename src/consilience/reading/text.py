@@ -151,6 +151,16 @@ def stated(text: str) -> str | None:
     return cued(text)
 
 
+def answered(text: str) -> tuple[str, str | None]:
+    """The visible part of a reply, without marks unless it is JSON, and the span in which it states its answer."""
+    text = visible(text)
+    found = json_answer(text)
+    if found is not None:
+        return text, found
+    text = plain(text)
+    return text, stated(text)
+
+
 def cut(span: str) -> str:
     """The span up to what only explains it (`, which ...`, ` because ...`, a next sentence), without a closing period."""
     tail = _TAIL.search(span)
