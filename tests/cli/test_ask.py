@@ -66,6 +66,26 @@ def test_a_plain_model_and_a_question_from_stdin(tmp_path: Path) -> None:
     assert empty.exit_code == 2 and "the question is empty" in empty.stderr
 
 
+def test_a_question_of_a_task_is_asked_by_its_id(vote: Path) -> None:
+    task = f"recorded:{vote.parent / 'sums.jsonl'}"
+    told = json.loads(call("ask", vote, "--task", task, "--example", "5", "--json").stdout)
+    assert told["reading"] == "11" and told["calls"] == 3, "it is read as the task reads it"
+    unknown = call("ask", vote, "--task", task, "--example", "5000")
+    assert unknown.exit_code == 2 and "no question with the id '5000'; there are 40, such as 0, 1" in unknown.stderr
+    for arguments in (("--example", "5"), ("--task", task), (QUESTION, "--task", task, "--example", "5")):
+        result = call("ask", vote, *arguments)
+        assert result.exit_code == 2 and "--task and --example together" in result.stderr
+
+
+def test_a_recording_tells_how_it_can_be_asked(tmp_path: Path) -> None:
+    member = f"recorded:{recording(tmp_path)}#ann"
+    result = call("ask", member, "Who wrote Hamlet?")
+    assert result.exit_code == 2 and f"--task 'recorded:{tmp_path / 'sums.jsonl'}#sums' --example 0" in result.stderr
+    (tmp_path / "marks.jsonl").write_text('{"dataset": "d", "id": 1, "model": "m", "prompt": "Why?", "score": 0.5}\n')
+    marked = call("ask", f"recorded:{tmp_path / 'marks.jsonl'}#m", "Why?")
+    assert marked.exit_code == 0 and "only a score: 0.5" in marked.stderr
+
+
 def test_endpoints_and_absent_members(tmp_path: Path) -> None:
     with faulty(chat("42")) as server, faulty(error(400)) as broken:
         team = tmp_path / "team.yaml"

@@ -15,18 +15,21 @@ from rich.markup import escape
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
 from consilience.errors import ConfigError
 from consilience.model import Model
-from consilience.types import Draws, Reply, Request, Sampling, Scope
+from consilience.types import Draws, Reply, Request, Scope
 
 
 def ask(
     team: Annotated[str, typer.Argument(help="A team.yaml, the folder of a saved team, or a model such as "
                                              "nursery/generalist, openai:gpt-4o-mini or hf:./checkpoint.")],
-    question: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
+    question: Annotated[str, typer.Argument(help="The question; - reads it from stdin. Not with --example.")] = "",
     trace: Annotated[bool, typer.Option("--trace", help="Show who said what, how it was read, and what it took.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     format: Annotated[str, typer.Option(help="How answers are read and compared: free, number, math, exact, yesno, f1, "
                                              "choice-4, exact-red|green.")] = "free",
+    task: Annotated[str | None, typer.Option(help="With --example: the task whose question is asked, read as the task reads "
+                                                  "it.")] = None,
+    example: Annotated[str | None, typer.Option(help="The id of one of the task's questions.")] = None,
     steps: Annotated[bool, typer.Option("--steps", help="Ask to think step by step.")] = False,
     temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer of one call.", min=1)] = 512,
@@ -42,21 +45,39 @@ def ask(
       consilience ask examples/teams/vote.yaml "What is 17 + 25?" --format number --trace
       consilience ask nursery/generalist "What is 17 + 25?" --json
       echo "Why is the sky blue?" | consilience ask openai:gpt-4o-mini -
+      consilience ask runs/router --task recorded:answers.jsonl --example 17 --trace
     """
     from consilience.models.wrappers.budgeted import Budget
     from consilience.reading import from_name
 
-    text = sys.stdin.read().strip() if question == "-" else question
-    text = text.encode("utf-8", "replace").decode()     # bytes of the shell that are no text
-    if not text.strip():
-        raise ConfigError("the question is empty")
-    request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed,
-                         sampling=Sampling(temperature=temperature, max_tokens=max_tokens))
+    if (task is None) != (example is None) or (example is not None and question):
+        raise ConfigError("ask takes a question, or --task and --example together")
+    if task is not None and example is not None:
+        request = _of_task(task, example, seed)
+    else:
+        text = sys.stdin.read().strip() if question == "-" else question
+        text = text.encode("utf-8", "replace").decode()     # bytes of the shell that are no text
+        if not text.strip():
+            raise ConfigError("the question is empty")
+        request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed)
+    request = request.sampled(temperature=temperature, max_tokens=max_tokens)
     with worn(find(team, allow_changes), store) as model:
         live = sys.stdout.isatty() and not json
-        scope = Scope() if budget is None else Scope(Budget(budget))
+        scope = Scope(None if budget is None else Budget(budget), example=example or "")
         reply = asyncio.run(_listen(model, request, scope) if live else _wait(model, request, scope))
     _show(reply, json, trace, live)
+
+
+def _of_task(task: str, example: str, seed: int) -> Request:
+    """The question of a task with this id."""
+    from consilience.tasks import task as load
+
+    found = load(task, seed=seed)
+    examples = {e.id: e for e in (*found.dev, *found.test)}
+    if example not in examples:
+        some = ", ".join(sorted(examples)[:5])
+        raise ConfigError(f"task {task} has no question with the id {example!r}; there are {len(examples)}, such as {some}")
+    return examples[example].request
 
 
 def find(team: str, changed: bool = False) -> Model:
@@ -113,7 +134,9 @@ def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
         sys.stdout.write("\n")
     else:
         say(reply.text or "")
-    if not reply.text:
+    if reply.text is None and reply.score is not None:
+        whisper(f"no text was recorded, only a score: {reply.score:g}", style="yellow")
+    elif not reply.text:
         whisper("the answer is empty" + (": all tokens went into thinking; allow more with --max-tokens"
                                          if reply.stop == "length" else ""), style="yellow")
     elif reply.unread:

@@ -210,8 +210,11 @@ class Recorded:
     def _find(self, lines: Mapping[int, Line], request: Request, scope: Scope) -> Line:
         numbers = [n for n in self.recording.find(scope.example, request.question) if n in lines]
         if not numbers:
-            raise ModelError(f"{self.card.name} has no recorded answer to {scope.example or 'the question'!r} "
-                             f"({request.question[:80]!r}) in {self.recording.path.name}", reason="not-recorded")
+            about = f"{scope.example!r} ({request.question[:80]!r})" if scope.example else repr(request.question[:80])
+            dataset, some = next(iter(self.recording.names))
+            raise ModelError(f"{self.card.name} has no recorded answer to {about} in {self.recording.path.name}. A recording "
+                             "answers what is in it, word for word or by id: consilience ask TEAM --task "
+                             f"'recorded:{self.recording.path}#{dataset}' --example {some}", reason="not-recorded")
         if len({id(lines[n]) for n in numbers}) > 1:
             raise ModelError(f"{self.card.name}: {len(numbers)} recorded questions have this text; the example id "
                              f"{scope.example!r} is none of theirs", reason="not-recorded")
