@@ -40,18 +40,21 @@ class Judge:
            folds: Folds) -> tuple[Self, np.ndarray]:
         """Learn from answers `[member][question]` (None: no answer) and their `scores` [questions, members].
 
-        Also gives the probabilities [members, questions] of these answers, each judged by what the other folds taught.
+        Also gives the probabilities [members, questions] of these answers, each judged by what the other folds taught. The
+        judge is the mean of what the folds taught, so that it is as outspoken as they are, and thresholds hold for it.
         """
         import numpy as np
 
-        asked, lines, unseen = encoder.encode(questions), [], np.zeros((len(answers), len(questions)))
+        asked, unseen = encoder.encode(questions), np.zeros((len(answers), len(questions)))
+        lines = np.zeros((len(answers), 2 * asked.shape[1] + 3))
         for m, line in enumerate(answers):
             x, there = _features(encoder, asked, line), np.array([bool(a) for a in line])
             for here, others in folds:
                 rows = here[there[here]]
-                unseen[m, others] = logistic(_fitted(x[rows], scores[rows, m]), x[others])[:, 0]
-            lines.append(_fitted(x[there], scores[there, m]))
-        return cls(encoder, *(np.concatenate([line[k] for line in lines]) for k in ("weights", "bias"))), unseen
+                found = fit_logistic(x[rows], scores[rows, m:m + 1], PENALTY)
+                unseen[m, others] = logistic(found, x[others])[:, 0]
+                lines[m] += np.append(found["weights"][0], found["bias"]) / len(folds)
+        return cls(encoder, lines[:, :-1], lines[:, -1]), unseen
 
     @classmethod
     def restored(cls, embedding: str, arrays: Mapping[str, np.ndarray]) -> Self:
@@ -91,10 +94,6 @@ def _features(encoder: Encoder, asked: np.ndarray, answers: Sequence[str | None]
     said = encoder.encode([_cut(a or "") for a in answers])
     size = np.array([[log1p(len(a or "")) / 5] for a in answers])
     return np.hstack([asked, said, (asked * said).sum(axis=1, keepdims=True), size])
-
-
-def _fitted(x: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    return fit_logistic(x, scores[:, None], PENALTY)
 
 
 def _cut(answer: str) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
-from math import comb
+from itertools import product
 from typing import TYPE_CHECKING
 
 from consilience.learn.goals import Trials
@@ -28,10 +27,12 @@ POLISHED = 20
 
 _WORK = 1e8
 """Cells (plans x rungs x questions) that one search may look at."""
+_GRIDDED = 30_000
+"""Plans that one grid may hold."""
 _SAMPLE = 2000
 """Questions on which plans are searched; those found are tried on all."""
 _CHUNK = 4_000_000
-_GRIDS = (CUTS + 1, 60, 40, 25, 15, 10, 7, 5, 4, 3, 2, 1)
+_GRIDS = (CUTS + 1, 80, 60, 50, 40, 30, 25, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,9 @@ class Ladder:
     def plans(self, lists: Sequence[tuple[int, ...]], latency: float | None = None) -> list[Plan]:
         """Plans over these lists that no other beats in both score and cost, cheap to dear, at most `PLANS`.
 
-        FrugalGPT's search: a grid over quantiles that do not fall along a list (so that early rungs pass least on),
-        then every choice of the best plans is tried by itself. `latency` (seconds in 95 of 100 questions) leaves out
-        slower plans as long as some keep to it.
+        FrugalGPT's search: a grid over quantiles of each rung's confidences, as fine as time allows, then every choice of
+        the best plans by itself. `latency` (seconds in 95 of 100 questions) leaves out slower plans as long as some keep
+        to it.
         """
         import numpy as np
 
@@ -135,14 +136,12 @@ class Ladder:
 
     def _grid(self, lists: Sequence[tuple[int, ...]]) -> Iterator[Plan]:
         work = self.sure.shape[1] * max(len(order) for order in lists)
-        grid = next(g for g in _GRIDS if g == 1 or work * sum(
-            comb(g + len(order) - 2, len(order) - 1) if len(order) > 1 else 1 for order in lists) <= _WORK)
+        most = min(_GRIDDED, _WORK / work)
+        grid = next(g for g in _GRIDS if g == 1 or sum(g ** (len(order) - 1) for order in lists) <= most)
         for order in lists:
             ends = [len(self.accept[m]) - 1 for m in order[:-1]]
-            steps = min(grid, max(ends, default=0) + 1)
-            shares = [i / (steps - 1) if steps > 1 else 1.0 for i in range(steps)]
-            for chosen in combinations_with_replacement(shares, len(ends)):
-                yield Plan(order, tuple(round(share * end) for share, end in zip(chosen, ends, strict=True)))
+            steps = [[round(i * end / max(1, min(grid, end + 1) - 1)) for i in range(min(grid, end + 1))] for end in ends]
+            yield from (Plan(order, picks) for picks in product(*steps))
 
     def _beside(self, plan: Plan, tries: int) -> Iterator[Plan]:
         """Plans with one other choice."""

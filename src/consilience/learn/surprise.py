@@ -66,7 +66,7 @@ def learned(seen: np.ndarray, small: np.ndarray, large: np.ndarray) -> Measure:
 
     x = _inputs(seen)
     middle, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
-    return Measure("learned", arrays={**fit_mlp((x - middle) / spread, (small - large)[:, None], ("gain",), LAYERS),
+    return Measure("learned", arrays={**fit_mlp((x - middle) / spread, (small - large)[:, None], LAYERS),
                                       "middle": middle, "spread": spread})
 
 

@@ -30,10 +30,10 @@ class FrugalGPT(Cascading):
     """A scorer reads question and answer; members of a learned list are asked in turn until it trusts an answer.
 
     List and thresholds are searched together, for the stated target (`max_cost_per_1k` is the paper's budget) or the best
-    dev score: all lists of up to `length` members, a grid over non-decreasing quantiles, then a polish. Use it where
-    answers themselves show whether they are right, such as refusals and cut-off workings. Deviations: the scorer is a
-    logistic regression on hashed TF-IDF vectors (a DistilBERT in the paper), judged by folds; in place of a simplex the
-    polish tries every choice of the best plans; of more than 6 members, those of the best pairs are searched.
+    dev score: all lists of up to `length` members, a grid over quantiles, then a polish. Use it where answers themselves
+    show whether they are right, such as refusals and cut-off workings. Deviations: the scorer is a logistic regression on
+    hashed TF-IDF vectors (a DistilBERT in the paper), judged by folds; quantiles may fall along a list; in place of a
+    simplex the polish tries every choice of the best plans; of more than 6 members, those of the best pairs are searched.
     """
 
     name: ClassVar = "frugal-gpt"

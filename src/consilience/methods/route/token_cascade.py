@@ -26,7 +26,7 @@ class TokenCascade(Ordered):
     (`learned`) sees more. `best` takes, for each rung, the rule with the largest area under the deferral curve on dev.
     Use it with members that give log-probabilities, on answers of more than a word. Deviations: answers are the
     experiment's sampled drafts, not greedy ones; no hidden states are used; more than two members form a chain, whose
-    rules are judged against the last member. The network needs scikit-learn to be fitted.
+    rules are judged against the last member.
     """
 
     paper: ClassVar = "Language Model Cascades, arXiv 2404.10136"
