@@ -79,7 +79,7 @@ def test_the_number_of_groups_is_chosen_by_the_other_questions() -> None:
 
 
 def test_categories_are_the_named_ones_or_groups() -> None:
-    x, place = spread(3, 5)
+    x, _ = spread(3, 5)
     assert categories(x, ["b", "a"] * 7 + ["b"], 9)[0] == ["a", "b"]
     names, found = categories(x, ["t"] * 15, 3)
     assert len(names) == 3 and set(found) == {0, 1, 2}

@@ -27,7 +27,7 @@ def fit_guard(texts: Sequence[str], domain: np.ndarray, domains: int, wide_layer
     import numpy as np
 
     here, held = parts(len(texts))
-    some = here[:SAMPLE]
+    some = np.random.default_rng(0).permutation(here)[:SAMPLE]
     words = known_words([texts[i] for i in some])
     x = word_vectors(words, [texts[i] for i in some])
     found = fit_wide(x, domain[some], domains, wide_layer) if wide_layer else {"centres": unit(means(x, domain[some], domains))}
@@ -64,7 +64,7 @@ def likeness(found: Mapping[str, np.ndarray], texts: Sequence[str]) -> np.ndarra
 
     x = word_vectors(found, texts)
     raw = x @ found["centres"].T if "centres" in found else wide(found, x)
-    return np.where(x.any(axis=1)[:, None], raw, 0.0)
+    return np.where(np.any(x, axis=1, keepdims=True), raw, 0.0)
 
 
 def fit_wide(x: np.ndarray, domain: np.ndarray, domains: int, width: int) -> dict[str, np.ndarray]:

@@ -90,7 +90,7 @@ class Router(Chooser):
     that the price of money, and what is expected, come from questions that the estimates have not seen.
     """
 
-    roles: ClassVar = (Role("embedder", (Embed,), "none", "gives the questions' vectors instead of `embedding`"),)
+    roles: ClassVar[tuple[Role, ...]] = (Role("embedder", (Embed,), "none", "gives the questions' vectors instead of `embedding`"),)
 
     embedding: str = field(default="tfidf", kw_only=True)
     """Vectors of questions: `tfidf` (needs nothing), `model2vec:NAME`, `sentence-transformers:NAME`."""

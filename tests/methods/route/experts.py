@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 from consilience.tasks.task import Split
 from consilience.team import Team
@@ -13,8 +14,8 @@ from tests.methods.questions import split
 
 FRUIT, METAL = ("apple", "pear", "plum", "cherry", "grape", "fig"), ("iron", "copper", "zinc", "silver", "tin", "lead")
 DISHES, GOODS = ("pie", "tart", "cake", "juice", "jam", "wine"), ("bar", "wire", "plate", "nail", "pot", "roof")
-FRUITS = [f"what {dish} is made of {fruit} and {other}" for fruit, other in zip(FRUIT, FRUIT[1:], strict=False) for dish in DISHES]
-METALS = [f"how strong are {one}, {other} and a {good}" for one, other in zip(METAL, METAL[1:], strict=False) for good in GOODS]
+FRUITS = [f"what {dish} is made of {fruit} and {other}" for fruit, other in pairwise(FRUIT) for dish in DISHES]
+METALS = [f"how strong are {one}, {other} and a {good}" for one, other in pairwise(METAL) for good in GOODS]
 BOTH = [(q, "A") for pair in zip(FRUITS, METALS, strict=True) for q in pair]
 DEV = split([q for i, q in enumerate(BOTH) if i // 2 % 7 % 2 == 0])
 TEST = split([q for i, q in enumerate(BOTH) if i // 2 % 7 % 2])
