@@ -56,7 +56,7 @@ except where the name says otherwise.
   costs the same, a coin between two neighbours of the members' front on dev.
 - *curve over mixtures*: how much higher the method's whole cost-quality curve lies than that of mixtures of two members, on average
   over costs from the cheapest to the best member of the front. Routers that ask one member are swept over 24 prices of money, those
-  that ask several over 6; other methods are fitted to 2 trade-offs; settings that no one would choose count too. *AIQ* is RouterBench's measure (arXiv 2403.12031): mean height of the
+  that ask several over 6; other methods are fitted to one trade-off more; settings that no one would choose count too. *AIQ* is RouterBench's measure (arXiv 2403.12031): mean height of the
   non-decreasing convex hull of the same points, which flatters many noisy settings; therefore the verdict is on the curve.
 - Of a weak and a strong member: *PGR* without a target, *CPT* (share of strong calls that recovers 50% or 80% of the gap), *APGR*
   (0.5 is a coin), as RouteLLM takes them: thresholds at 10 quantiles, linear interpolation, trapezoid, contaminated prompts removed.

@@ -28,7 +28,7 @@ CHECKED = 25
 """Test questions on which the batched choices of a router are held against the team's own answers."""
 FEW = 6
 """Prices at which a router is measured that does more than to ask one member."""
-WORTHS = (0.3, 1.0)
+WORTHS = (0.5,)
 """Trade-offs at which other methods are fitted, relative to what the best member's advantage costs."""
 PLAIN = ("run", "choose", "ranking", "answer")
 """What a router must leave as it is for its choices to be taken in one batch."""

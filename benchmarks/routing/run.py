@@ -51,7 +51,7 @@ TARGET = "95% of best"
 VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("knn-router, guarded", "knn-router", {"guarded": True}),
     ("cascade, agreement", "cascade", {"confidence": "agreement"}),
-    ("most-confident, agreement", "most-confident", {"confidence": "agreement", "draws": 3}),
+    ("slm-mux, 3 draws", "slm-mux", {"draws": 3}),
     *((f"{name}, {TARGET}", name, {"min_quality": TARGET}) for name in ("knn-router", "linear-router")),
 )
 """Methods with options, beside all with their defaults: label, name, options."""
@@ -194,8 +194,8 @@ def drop(work: Path, again: Sequence[str], only: Sequence[str]) -> None:
 
 
 def run_all(plan: Plan, sources: Sequence[Source], seeds: int, jobs: int) -> None:
-    """All splits of all sets, one split of each first."""
-    tasks = [(source.name, seed) for seed in range(seeds) for source in sources]
+    """All splits of all sets: one split of each first, sets that are part of another one last."""
+    tasks = [(source.name, seed) for part in (False, True) for seed in range(seeds) for source in sources if source.part == part]
     started, done = time.time(), 0
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
         for future in as_completed([pool.submit(compete, plan, *task) for task in tasks]):
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=[], help="methods; default: all of the route level")
     parser.add_argument("--again", nargs="*", default=[], help="methods to play anew")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--dev", type=int, default=400, help="dev questions of a split, at most")
+    parser.add_argument("--dev", type=int, default=300, help="dev questions of a split, at most")
     parser.add_argument("--limit", type=int, default=1000, help="test questions of a split, at most")
     parser.add_argument("--patience", type=float, default=120.0, help="CPU seconds of a fit after which other splits are left out")
     parser.add_argument("--jobs", type=int, default=1)

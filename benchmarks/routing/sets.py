@@ -48,6 +48,8 @@ class Source:
     costs: str = "none published: quality only"
     pair: tuple[str, str] = ("", "")
     """The weak and the strong model of a set of two."""
+    part: bool = False
+    """Whether it is a part of another set, or one of that kind: played last."""
 
 
 _GPT4, _MIXTRAL = "gpt-4-1106-preview", "mistralai/Mixtral-8x7B-Instruct-v0.1"
@@ -69,8 +71,8 @@ SOURCES = (
     Source("routellm-mt-bench", "routellm_mt_bench", "MT-Bench, both turns, answers judged by gpt-4", **_ROUTELLM),
     Source("routerbench", "routerbench_mbpp_arc", "MBPP and ARC-Challenge mixed, eleven models", costs="published, per call"),
     Source("routerbench-arc", "routerbench_mbpp_arc", "its ARC-Challenge alone", ("routerbench_arc_challenge",),
-           costs="published, per call"),
-    Source("routerbench-mbpp", "routerbench_mbpp_arc", "its MBPP alone", ("routerbench_mbpp",), costs="published, per call"),
+           costs="published, per call", part=True),
+    Source("routerbench-mbpp", "routerbench_mbpp_arc", "its MBPP alone", ("routerbench_mbpp",), costs="published, per call", part=True),
     Source("llmrouter-9", "llmrouter_9models", "question answering, mathematics, code, logic mixed, nine models; no answers",
            prices={name: (b / 100, b / 100) for name, b in _BILLIONS.items()}, costs=_SIZE),
     Source("gsm8k-hosted", "zeroeval_gsm8k_half", "GSM8K, six hosted models with answers", models=tuple(_GSM), prices=_GSM,
@@ -81,15 +83,15 @@ SOURCES = (
            ("gpt-3.5-turbo", "gpt-4"), "cot1", prices={"gpt-3.5-turbo": (1.5, 2), "gpt-4": (30, 60)}, costs=_LIST,
            pair=("gpt-3.5-turbo", "gpt-4")),
     Source("routerdc", "routerdc_7models", f"MMLU, ARC, GSM8K, MBPP, HumanEval mixed, {_RC}", score="correct"),
-    Source("routerdc-mmlu", "routerdc_7models", f"its MMLU alone, {_RC}", ("routerdc_mmlu",), score="correct"),
-    Source("routerdc-gsm8k", "routerdc_7models", f"its GSM8K alone, {_RC}", ("routerdc_gsm8k",)),
+    Source("routerdc-mmlu", "routerdc_7models", f"its MMLU alone, {_RC}", ("routerdc_mmlu",), score="correct", part=True),
+    Source("routerdc-gsm8k", "routerdc_7models", f"its GSM8K alone, {_RC}", ("routerdc_gsm8k",), part=True),
     Source("mmlu-pro", "mmlu_pro_even_categories", "MMLU-Pro, 7 of 14 categories, the letters that 18 models chose"),
-    Source("gsm8k-21", "zeroeval_gsm8k_half", "GSM8K, 21 models with answers"),
-    Source("cruxeval-26", "zeroeval_cruxeval_half", "CRUXEval output prediction, 26 models with answers"),
+    Source("gsm8k-21", "zeroeval_gsm8k_half", "GSM8K, 21 models with answers", part=True),
+    Source("cruxeval-26", "zeroeval_cruxeval_half", "CRUXEval output prediction, 26 models with answers", part=True),
     Source("alpaca-eval", "alpaca_eval_2_12models", "AlpacaEval 2, thirteen models, graded by a judge"),
     Source("emotion", "emotion_option_logits_half", "emotion of a sentence, the letters that eleven base models chose",
-           variant="task_icl1"),
-    Source("gpt3-gsm8k", "openai_gsm8k_solutions_half", "GSM8K, GPT-3 of 6B and 175B, fine-tuned or re-ranked by a verifier"),
+           variant="task_icl1", part=True),
+    Source("gpt3-gsm8k", "openai_gsm8k_solutions_half", "GSM8K, GPT-3 of 6B and 175B, fine-tuned or re-ranked by a verifier", part=True),
 )
 
 LEFT_OUT = {
