@@ -25,7 +25,9 @@ class Aimed(Method):
     """A method whose fit seeks the setting that the user's target asks for. Without a target: the best dev score.
 
     With `min_quality` the cheapest setting that reaches it; with `tradeoff` the highest score less the price of its
-    cost; else the highest score within the limits on cost and latency.
+    cost; else the highest score within the limits on cost and latency. This is the offline form of routing under a
+    service level (MESS+, arXiv 2505.19947; OmniRouter, arXiv 2502.20576): the price of money is the multiplier of the
+    limit. The online form raises it from question to question; here no answer depends on the questions before it.
     """
 
     max_cost_per_1k: float | None = field(default=None, kw_only=True)
