@@ -175,8 +175,8 @@ class Embed(Protocol):
 class Hidden(Protocol):
     """Hidden states of a given text."""
 
-    async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
-        """Float32 array [layers + 1, tokens, width]."""
+    async def hidden(self, request: Request, text: str, before: int = 0) -> Measured[np.ndarray]:
+        """Float32 array [layers + 1, before + tokens, width]: of `before` tokens of the prompt's end, then of the text."""
         ...
 
 

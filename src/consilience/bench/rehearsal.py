@@ -153,9 +153,9 @@ class Rehearsing:
         """Fixed vectors."""
         return self._measure(None, np.eye(DIMENSIONS, dtype=np.float32)[[len(t) % DIMENSIONS for t in texts]])
 
-    async def hidden(self, request: Request, text: str) -> Measured[Any]:
+    async def hidden(self, request: Request, text: str, before: int = 0) -> Measured[Any]:
         """Zeros."""
-        return self._measure(request, np.zeros((2, 1, DIMENSIONS), np.float32))
+        return self._measure(request, np.zeros((2, before + 1, DIMENSIONS), np.float32))
 
     @property
     def host(self) -> object:

@@ -309,11 +309,12 @@ class LocalModel:
         got = await self._run("score", [Text(ids, start)])
         return self._measured(got, [Token(self._piece(i), lp) for i, lp in zip(ids[start:], got.value[0], strict=True)])
 
-    async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
-        """Hidden states of the tokens of `text` as an answer: float32 [layers + 1, tokens, width]."""
+    async def hidden(self, request: Request, text: str, before: int = 0) -> Measured[np.ndarray]:
+        """Hidden states of the tokens of `text` as an answer, and of the `before` tokens before it: float32
+        [layers + 1, before + tokens, width]."""
         from consilience.models.local.forward import Text
         ids, start = self.chat.after(self.chat.prompt(request, self.card).text, text)
-        got = await self._run("hidden", [Text(ids, start)])
+        got = await self._run("hidden", [Text(ids, max(0, start - before))])
         return self._measured(got, got.value[0])
 
     async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:

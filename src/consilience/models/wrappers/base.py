@@ -104,8 +104,8 @@ class _Embed(_Proxy):
 
 
 class _Hidden(_Proxy):
-    async def hidden(self, request: Request, text: str) -> Measured[np.ndarray]:
-        return await self.wrapper.around(lambda: self.power.hidden(request, text))
+    async def hidden(self, request: Request, text: str, before: int = 0) -> Measured[np.ndarray]:
+        return await self.wrapper.around(lambda: self.power.hidden(request, text, before))
 
 
 class _Weights(_Proxy):
