@@ -115,7 +115,8 @@ def _findings(played: Played) -> str:
                       f"{top.name} {_shown(top.against_best, signed=True)}", f"{up} of {len(mine)}",
                       f"{high.name} {_shown(high.area, signed=True)}" if high else "no costs", f"{above} of {len(curves)}" if curves else "–"])
     text = ["## Findings", "", _table(["set", "members", "best single", "oracle", "highest score: to best single", "better than best single",
-                                       "highest curve: over mixtures", "curve better than mixtures"], lines), ""]
+                                       "highest curve: over mixtures", "curve better than mixtures"], lines), "",
+            "The highest of many is flattered by having been picked; the adjustment of the verdicts covers that, the bare figure does not.", ""]
     if silent:
         text.append(f"**On {len(silent)} of {len(played)} sets no method beats the controls**: {', '.join(silent)}. There the best member alone, or a "
                     "coin between two members, does as well as anything learned.")
@@ -190,7 +191,7 @@ def _peers(played: Played, cells: Sequence[dict[str, Any]], work: Path) -> str:
             if peer not in have or ours not in have:
                 line.append("–")
                 continue
-            firsts = [[np.load(cell_path(work, by_key[name, seed, who]))["quality"][0] for seed in range(len(game.splits))] for who in (ours, peer)]
+            firsts = [[np.load(cell_path(work, by_key[name, seed, who]))["quality"][0] for seed in game.seeds] for who in (ours, peer)]
             gap = game.difference(*firsts)
             clear = gap.p < 0.05 and (gap.low > 0 or gap.high < 0)
             line.append(f"{have[ours].quality.value:.3f} / {have[peer].quality.value:.3f} ({100 * gap.value:+.1f}{'*' if clear else ''})")

@@ -136,6 +136,9 @@ def compete(plan: Plan, name: str, seed: int) -> int:
             cell |= {"fit": round(played.fit, 3), "decide": played.decide, "calls": round(played.calls, 4), "expected": played.expected}
         except (TeamError, ConfigError, NoAnswerError, ExceptionGroup) as error:
             cell["refused"] = str(first(error))[:400]
+        except Exception as error:      # a fault of one method must not cost the others their cells
+            log.exception("%s/%d %s", name, seed, label)
+            cell["refused"] = f"it failed: {error!r}"[:400]
         note(plan.work, cell)
         log.info("%s/%d %s: %.1f CPU s %s", name, seed, label, time.process_time() - started, cell["refused"][:100])
     return len(todo)

@@ -10,6 +10,7 @@ adjusted p below .05 and an interval without zero.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -69,6 +70,7 @@ class Game:
     """All splits of a set, with the weights of the resamples; the first resample is the data as they are."""
 
     source: Source
+    seeds: tuple[int, ...]
     splits: tuple[Split, ...]
     questions: np.ndarray
     weights: np.ndarray
@@ -83,7 +85,7 @@ class Game:
         rng = np.random.default_rng(0)
         draw = [rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) for n in (len(place), len(splits))]
         questions, weights = (np.concatenate([np.ones((1, d.shape[1])), d]).astype(np.float32) for d in draw)
-        return cls(source, splits, questions, weights)
+        return cls(source, tuple(seeds), splits, questions, weights)
 
     @property
     def priced(self) -> bool:
@@ -181,15 +183,26 @@ def rows_of(source: Source, work: Path) -> tuple[Game | None, list[Row], dict[st
     cells = [r for r in finished(work) if r["set"] == source.name]
     refused = {r["method"]: r["refused"] for r in cells if r["refused"]}
     played = [r for r in cells if not r["refused"] and r["method"] not in refused]
-    seeds = sorted({r["seed"] for r in played})
-    names = [m for m in dict.fromkeys(r["method"] for r in played) if {r["seed"] for r in played if r["method"] == m} == set(seeds)]
-    if not names:
+    seeds = _complete(played)
+    names = [m for m in dict.fromkeys(r["method"] for r in played) if {r["seed"] for r in played if r["method"] == m} >= set(seeds)]
+    if not seeds:
         return None, [], refused
     game = Game.of(source, work, seeds)
     found = [_row(game, name, [r for s in seeds for r in played if r["method"] == name and r["seed"] == s], work) for name in names]
     for key in ("against_best", "against_mixture", "area"):
         found = _judged(found, key)
     return game, [*_controls(game), *found], refused
+
+
+def _complete(played: Sequence[dict[str, Any]]) -> list[int]:
+    """The splits that as many methods have finished as any."""
+    count = Counter(r["seed"] for r in played if kind_of(r["method"]) != "peer")
+    return sorted(seed for seed, n in count.items() if n == max(count.values()))
+
+
+def kind_of(name: str) -> str:
+    """`peer`, `target` (a method fitted to one) or `method`."""
+    return "peer" if name.startswith("LLMRouter") else "target" if targeted(name) else "method"
 
 
 def _judged(rows: list[Row], key: str) -> list[Row]:
@@ -207,7 +220,7 @@ def _row(game: Game, name: str, cells: Sequence[dict[str, Any]], work: Path) -> 
     arrays = [dict(np.load(cell_path(work, cell))) for cell in cells]
     quality, cost = [a["quality"] for a in arrays], [a["cost"] for a in arrays]
     firsts = [q[0] for q in quality]
-    kind = "peer" if name.startswith("LLMRouter") else "target" if targeted(name) else "method"
+    kind = kind_of(name)
     row = Row(name, kind, game.mean(firsts), None,
               float(np.mean([c["calls"] for c in cells])), min(len(q) for q in quality),
               float(np.mean([c["fit"] for c in cells])), float(np.mean([c["decide"] for c in cells])),
