@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, Gemma2Config, Gemma2ForCausalLM, MambaConfig, MambaForCausalLM
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    FalconConfig,
+    FalconForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    PreTrainedModel,
+    RwkvConfig,
+    RwkvForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from consilience.decode import binding
 from consilience.decode.binding import bind, vocabulary
@@ -23,6 +38,24 @@ def test_bloom_is_refused_by_name_with_what_was_found() -> None:
 def test_states_without_columns_are_refused() -> None:
     model = MambaForCausalLM(MambaConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2, state_size=4)).eval()
     with pytest.raises(ModelError, match="'mamba'"):
+        bind(model)
+
+
+@pytest.mark.parametrize(("made", "name"), [
+    (lambda: RwkvForCausalLM(RwkvConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2)), "rwkv"),
+    (lambda: FalconForCausalLM(FalconConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True)), "falcon"),
+])
+def test_other_families_that_cannot_work_are_refused_with_a_reason(made: Callable[[], PreTrainedModel], name: str) -> None:
+    with pytest.raises(ModelError, match=f"'{name}'.*as an endpoint") as caught:
+        bind(made().eval())
+    assert caught.value.reason == "refused"
+
+
+def test_kinds_of_layers_that_short_rows_cannot_tell_apart_are_refused_by_name() -> None:
+    """Chunked attention is full attention until a text is longer than a chunk, which no quick test would see."""
+    model = network("llama", 97)
+    model.config.layer_types = ["full_attention", "chunked_attention"]
+    with pytest.raises(ModelError, match="layers of the kinds chunked_attention"):
         bind(model)
 
 

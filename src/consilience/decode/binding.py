@@ -17,6 +17,7 @@ from consilience.decode.slots import Slots
 from consilience.errors import ModelError
 from consilience.types import digest
 
+ELSEWHERE = "Serve it with an OpenAI-compatible server and use it as an endpoint."
 TOLERANCE = 1e-4
 """Largest difference from a plain forward in float32, per unit of the largest logit (at least 1)."""
 TOLERANCE_HALF = 0.06
@@ -55,6 +56,9 @@ def bind(model: PreTrainedModel, known: Verdict | None = None) -> Bound:
     config = model.config.get_text_config()
     if model.config.is_encoder_decoder:
         raise ModelError(f"{model.config.model_type} is an encoder-decoder; this engine decodes causal models only")
+    if strange := sorted(set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}):
+        raise ModelError(f"{model.config.model_type!r} ({type(model).__name__}) has layers of the kinds {', '.join(strange)}; "
+                         f"this engine's cache holds full and sliding attention only. {ELSEWHERE}", reason="refused")
     attention.register()
     if known is not None:
         model.set_attn_implementation(known.attention)
@@ -71,8 +75,7 @@ def bind(model: PreTrainedModel, known: Verdict | None = None) -> Bound:
             return _leanest(model, longest_row(config), name)
     found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
     raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
-                     f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). Serve it with an OpenAI-compatible "
-                     "server and use it as an endpoint.", reason="refused")
+                     f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). {ELSEWHERE}", reason="refused")
 
 
 def _leanest(model: PreTrainedModel, limit: int | None, name: str) -> Bound:
@@ -92,7 +95,7 @@ def tolerance(dtype: torch.dtype) -> float:
 def longest_row(config: Any) -> int | None:
     """The longest row; where the frequencies depend on the longest row of a batch, the length up to which they do not."""
     rope = getattr(config, "rope_parameters", None) or {}
-    longest = getattr(config, "max_position_embeddings", None)
+    longest = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
     if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
         return rope.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", longest)
     return longest

@@ -8,17 +8,25 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     MistralConfig,
     MistralForCausalLM,
+    MptConfig,
+    MptForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 torch.set_num_threads(1)      # two threads on a busy machine wait for each other at every operation
@@ -48,7 +56,9 @@ def _sizes(vocabulary: int, **changes: Any) -> dict[str, Any]:
 
 
 def network(family: str = "llama", vocabulary: int = 262, seed: int = 0, **changes: Any) -> PreTrainedModel:
-    """A random network: `llama` (one KV head per head), `qwen2` (grouped), `mistral` (sliding), `gpt2`, `gemma3`, `verifier`."""
+    """A random network: `llama` (one KV head per head), `qwen2` and `qwen3` (grouped), `qwen2_mixed`, `gemma2` and `gemma3`
+    (sliding by layer), `mistral` (sliding), `gpt_neox`, `gpt2`, `mpt` (ALiBi),
+    `verifier`. Windows are 7 tokens."""
     torch.manual_seed(seed)
     grouped = {"num_key_value_heads": 2}
     match family:
@@ -58,6 +68,22 @@ def network(family: str = "llama", vocabulary: int = 262, seed: int = 0, **chang
             made = LlamaForSequenceClassification(LlamaConfig(**_sizes(vocabulary, num_labels=1, **changes)))
         case "qwen2":
             made = Qwen2ForCausalLM(Qwen2Config(**_sizes(vocabulary, **grouped, **changes)))
+        case "qwen3":
+            made = Qwen3ForCausalLM(Qwen3Config(**_sizes(vocabulary, head_dim=8, **grouped, **changes)))
+        case "qwen2_mixed":
+            made = Qwen2ForCausalLM(Qwen2Config(**_sizes(vocabulary, sliding_window=7, use_sliding_window=True, max_window_layers=1,
+                                                         layer_types=["full_attention", "sliding_attention"], **grouped, **changes)))
+        case "gpt_neox":
+            sizes = _sizes(vocabulary, **changes)
+            del sizes["num_key_value_heads"]
+            made = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes))
+        case "mpt":
+            made = MptForCausalLM(MptConfig(vocab_size=vocabulary, d_model=32, n_heads=4, n_layers=2, max_seq_len=512, **changes))
+            for weight in made.parameters():
+                if weight.dim() > 1:
+                    weight.data.normal_(0, 0.4)
+        case "gemma2":
+            made = Gemma2ForCausalLM(Gemma2Config(**_sizes(vocabulary, head_dim=8, sliding_window=7, **grouped, **changes)))
         case "mistral":
             made = MistralForCausalLM(MistralConfig(**_sizes(vocabulary, sliding_window=7, **grouped, **changes)))
         case "gemma3":
