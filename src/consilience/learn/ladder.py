@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations_with_replacement, product
+from math import comb
 from typing import TYPE_CHECKING
 
 from consilience.learn.goals import Trials
@@ -22,8 +23,10 @@ NEVER = 2.0
 """A threshold that no confidence reaches."""
 PLANS = 400
 """Plans that are laid before the user's target, at most."""
-POLISHED = 20
-"""Plans whose choices are tried one by one, once the grid has found them."""
+POLISHED, ROUNDS = 20, 5
+"""Plans whose choices are tried one by one, once the grid has found them, and how often at most."""
+FINE = 10
+"""Steps of the grid below which only plans whose rungs pass on ever larger shares are in it."""
 
 _WORK = 1e8
 """Cells (plans x rungs x questions) that one search may look at."""
@@ -128,20 +131,26 @@ class Ladder:
             return self.among(rows).plans(lists, latency)
         found = self._front(list(self._grid(lists)), latency)
         longest = max(len(order) for order in lists)
-        if longest > 1:
-            few = found[::-(-len(found) // POLISHED)]
+        for _ in range(ROUNDS if longest > 1 else 0):
+            few, before = found[::-(-len(found) // POLISHED)], found
             tries = max(2, int(_WORK / (len(few) * longest ** 2 * self.sure.shape[1])))
             found = self._front([*found, *(q for p in few for q in self._beside(p, tries))], latency)
+            if found == before:
+                break
         return found[::-(-len(found) // PLANS)] if len(found) > PLANS else found
 
     def _grid(self, lists: Sequence[tuple[int, ...]]) -> Iterator[Plan]:
-        work = self.sure.shape[1] * max(len(order) for order in lists)
-        most = min(_GRIDDED, _WORK / work)
-        grid = next(g for g in _GRIDS if g == 1 or sum(g ** (len(order) - 1) for order in lists) <= most)
+        most = min(_GRIDDED, _WORK / (self.sure.shape[1] * max(len(order) for order in lists)))
+        fine = max((g for g in _GRIDS if sum(g ** (len(order) - 1) for order in lists) <= most), default=1)
+        rising = max((g for g in _GRIDS if sum(comb(g + len(o) - 2, max(1, len(o)) - 1) for o in lists) <= most), default=1)
         for order in lists:
             ends = [len(self.accept[m]) - 1 for m in order[:-1]]
-            steps = [[round(i * end / max(1, min(grid, end + 1) - 1)) for i in range(min(grid, end + 1))] for end in ends]
-            yield from (Plan(order, picks) for picks in product(*steps))
+            if fine >= FINE:
+                yield from (Plan(order, picks) for picks in product(*(_spaced(end, fine) for end in ends)))
+                continue
+            steps = [_spaced(end, rising, repeat=True) for end in ends]
+            for shares in combinations_with_replacement(range(rising), len(ends)):
+                yield Plan(order, tuple(places[share] for places, share in zip(steps, shares, strict=True)))
 
     def _beside(self, plan: Plan, tries: int) -> Iterator[Plan]:
         """Plans with one other choice."""
@@ -185,6 +194,12 @@ def _by_calls(did: Did) -> Did:
     import numpy as np
 
     return replace(did, cost=np.ones_like(did.cost))
+
+
+def _spaced(end: int, steps: int, repeat: bool = False) -> list[int]:
+    """Places from 0 to `end`, evenly spaced, at most so many; with `repeat` exactly so many."""
+    steps = steps if repeat else min(steps, end + 1)
+    return [round(i * end / max(1, steps - 1)) for i in range(steps)]
 
 
 def cuts(sure: np.ndarray) -> list[float]:
