@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -96,9 +96,11 @@ class Member:
         On a budget they are paid from `grant`, by default this ask's share of what is left."""
         started, order = clock.get(), self.run.begin()
         asked = request.form or "answer"
-        alone = grant is None and purse.get() is not None
-        with _granted([self], [request], n) if alone else nullcontext([grant]) as [own]:
-            found = await self._generate(request, n, self._scope(own))
+        if grant is not None or purse.get() is None:
+            found = await self._generate(request, n, self._scope(grant))
+        else:
+            with _granted([self], [request], n) as [own]:
+                found = await self._generate(request, n, self._scope(own))
         replies = [_read(reply, request, asked, started) for reply in found]
         clock.set(started + max((r.seconds for r in replies), default=0.0))
         for reply in replies[:1] if request.sampling.greedy else replies:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from consilience.errors import ConfigError, did_you_mean
 from consilience.model import Card
 from consilience.reading import Choice, Free, YesNo
-from consilience.types import AnswerFormat, Message, Request, Wording, digest
+from consilience.types import AnswerFormat, Message, Request, Wording, digest, remembered
 
 PEER_CHARACTERS = 4096
 """Longest peer text that a prompt quotes (about 1024 tokens); of a longer one the tail, where the answer sits, is kept."""
@@ -109,7 +109,11 @@ def render(request: Request, card: Card | None = None) -> Request:
     if request.form is None or (card is not None and not card.renders):
         return request
     kind = _form(request.form)
-    wording = card.forms[kind.name] if card is not None and kind.name in card.forms else kind.wording
+    return _rendered(request, card.forms[kind.name] if card is not None and kind.name in card.forms else kind.wording)
+
+
+@remembered
+def _rendered(request: Request, wording: Wording) -> Request:
     text = write(wording, {"question": request.question, "instruction": _instruction(request), **dict(request.fields)})
     return _saying(request, text)
 

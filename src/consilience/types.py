@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Protocol, Self, TypeVar
 
@@ -35,6 +35,20 @@ def _changed(value: V, changes: Mapping[str, Any]) -> V:
             raise TypeError(f"{cls.__name__} has no field {name!r}")
         parts[places[name]] = part
     return cls(*parts)  # type: ignore[no-any-return]
+
+
+def remembered(function: Callable[..., V]) -> Callable[..., V]:
+    """A function that remembers its last few hundred results, for arguments that can be hashed: members of a team are
+    asked the same, one after the other."""
+    known = lru_cache(maxsize=512)(function)
+
+    def ask(*arguments: Any) -> V:
+        try:
+            return known(*arguments)
+        except TypeError:       # tools and tool calls may hold dictionaries
+            return function(*arguments)
+
+    return ask
 
 
 class AnswerFormat(Protocol):
@@ -92,6 +106,8 @@ class Sampling:
                 and self.max_tokens >= 1 and (self.top_k is None or self.top_k >= 1)):
             raise ConfigError(f"sampling: temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, repetition_penalty > 0, "
                               f"max_tokens >= 1 and top_k >= 1 are needed, got {self}")
+        for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
+            object.__setattr__(self, name, float(getattr(self, name)))      # 0 and 0.0 are one, in keys too
 
     @property
     def greedy(self) -> bool:
@@ -99,7 +115,7 @@ class Sampling:
         return self.temperature == 0
 
 
-_SAMPLING = tuple(f.name for f in fields(Sampling))
+_sampling = attrgetter(*(f.name for f in fields(Sampling)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +169,14 @@ class Request:
         """Everything that a draw depends on, JSON-able; the answer format is outside."""
         return {
             "messages": [[m.role, m.content, m.name, list(m.tool_calls), m.tool_call_id] for m in self.messages],
-            "sampling": [getattr(self.sampling, name) for name in _SAMPLING],
+            "sampling": list(_sampling(self.sampling)),
             "seed": self.seed, "prefix": self.prefix, "form": self.form,
             "fields": [list(pair) for pair in self.fields], "tools": list(self.tools),
         }
 
     def key(self) -> str:
         """Hex digest of `content()`."""
-        return digest(self.content())
+        return hexdigest(asked(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +363,18 @@ class Example:
 
 def digest(value: Any) -> str:
     """Hex SHA-256 (32 characters) of a JSON-able value, independent of dictionary order."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:32]
+    return hexdigest(canonical(value))
 
 
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode
+def hexdigest(text: str) -> str:
+    """Hex SHA-256 (32 characters) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@remembered
+def asked(request: Request) -> str:
+    """The content of a request as canonical JSON."""
+    return canonical(request.content())
+
+
+canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode

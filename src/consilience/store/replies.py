@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from consilience.errors import StoreError
@@ -12,12 +13,13 @@ from consilience.types import Absent, Reply, Token, Usage
 _PLAIN = {f.name: f.default for f in fields(Reply)
           if f.name not in ("text", "usage", "tokens", "parts", "absent", "note")}
 
+_plain = attrgetter(*_PLAIN)
+
 
 def to_json(reply: Reply) -> dict[str, Any]:
     """The reply tree as JSON values."""
     out: dict[str, Any] = {"text": reply.text}
-    for name, default in _PLAIN.items():
-        value = getattr(reply, name)
+    for (name, default), value in zip(_PLAIN.items(), _plain(reply), strict=True):
         if value != default:
             out[name] = value
     usage = reply.usage

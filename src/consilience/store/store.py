@@ -15,7 +15,7 @@ from consilience.store.flights import Flights
 from consilience.store.leases import BEAT_SECONDS, Owner, all_or_none
 from consilience.store.replies import pack, unpack
 from consilience.store.writer import Writer
-from consilience.types import Reply, Request, digest
+from consilience.types import Reply, Request, asked, canonical, hexdigest
 
 _PAGE = 500
 """Records read at once."""
@@ -23,7 +23,7 @@ _PAGE = 500
 
 def draw_key(request: Request, fingerprint: str) -> str:
     """What a draw depends on besides stream and index: everything that is asked, and of whom."""
-    return digest([fingerprint, request.content()])
+    return hexdigest(f"[{canonical(fingerprint)},{asked(request)}]")
 
 
 class Store:
