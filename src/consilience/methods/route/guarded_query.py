@@ -32,10 +32,10 @@ class GuardedQuery(Router):
     """
 
     paper: ClassVar = "Guarded Query Routing, arXiv 2505.14524"
-    roles: ClassVar = (*Router.roles, Role("generalist", (), "best", "answers what is rejected, where `on_reject` is `defer`"))
+    roles: ClassVar = (*Router.roles, Role("generalist", (), "none", "answers what is deferred, instead of the best on dev"))
 
     on_reject: Literal["defer", "refuse"] = "defer"
-    """Whether the generalist answers what is rejected, or nobody, with the text `refusal`."""
+    """Whether the generalist (the best on dev unless named) answers what is rejected, or nobody, with the text `refusal`."""
     refusal: str = "This is outside of what this team is set up to answer."
     """What a refused question is told."""
     delta: Share = 0.05
@@ -66,9 +66,8 @@ class GuardedQuery(Router):
         note = {"domain": own["kinds"][int(like.argmax())], "sure": round(sure, 6), "rejected": rejected}
         if rejected and self.on_reject == "refuse":
             return Reply(self.refusal, cost=0.0, model=self.name, note=note)
-        if rejected:
+        if rejected and members.roles["generalist"]:
             generalist = members.role("generalist")
-            rest = [m for m in members.ranking if m.index != generalist.index]
-            return Last.ranked([generalist, *rest], request, **{**note, "route": generalist.name})
-        last = self.choose(request, members, await self.vector(request, members))
+            return Last.ranked([generalist, *members.ranking], request, **{**note, "route": generalist.name})
+        last = self.choose(request, members, None if rejected else await self.vector(request, members))
         return replace(last, note={**last.note, **note})
