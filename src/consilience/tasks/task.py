@@ -107,11 +107,16 @@ class Split(Sequence[Example]):
                         examples=tuple(e for e in self.examples if e.id in part)) for place, part in enumerate(parts)]
 
     def _scorable(self, models: Sequence[Model]) -> None:
-        if all(model.card.recorded for model in models):
+        if all(_recorded(model) for model in models):
             return
         for example in self.examples:
             if isinstance(example.request.format, Unscored):
                 raise example.request.format.refusal()
+
+
+def _recorded(model: Model) -> bool:
+    """Whether its replies carry recorded scores: a recorded model, or a team of such."""
+    return model.card.recorded or (isinstance(model, Team) and all(_recorded(m) for m in model.members))
 
 
 async def windowed(call: Callable[[Any], Awaitable[T]], jobs: Sequence[Any], window: int) -> list[T]:
