@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from consilience.errors import ConfigError
-from consilience.learn.heads import Head, Places, apply, choosing
-from consilience.method import Scored
+from consilience.learn.heads import Head, Places, apply, choosing, patches, right
+from consilience.method import Cast, Scored
 from consilience.model import Hidden
 from consilience.prompt import render
 from consilience.types import Reply
@@ -43,17 +44,29 @@ def test_heads_are_equal_by_value() -> None:
 def test_places_of_right_answers(tmp_path: Path) -> None:
     members = models(tmp_path, 2)
     dev = split([("one", "A"), ("two", "B")], max_tokens=6)
-    with pytest.raises(ConfigError, match="no member answered a dev question right"):
-        asyncio.run(Places.of(dev, members, members[0], members))
 
-    class Right:
+    class Answered:
         examples = dev.examples
+        said = [[Scored(Reply("The answer is A."), 1.0), Scored(None, 0.0)], [Scored(None, 0.0), Scored(Reply("x"), .5)]]
 
         async def replies(self, models: object, *_: object) -> object:
-            return [[Scored(Reply("The answer is A."), 1.0), Scored(None, 0.0)], [Scored(None, 0.0), Scored(Reply("x"), .5)]]
+            return self.said
 
-    places = asyncio.run(Places.of(Right(), members, members[0], members))  # type: ignore[arg-type]
+    answered: Any = Answered()
+    assert right(answered, answered.said) == {0: "The answer is A."}
+    wrong = [[Scored(Reply("p"), .0), Scored(None, .0)], [Scored(Reply("q"), .4), Scored(Reply("r"), .4)]]
+    assert right(answered, wrong) == {0: "q", 1: "r"}, "nobody was right: what the best member said"
+    places = asyncio.run(Places.of(answered, Cast(tuple(members)), members[0], members))
     assert places.states.shape[0] == places.log_p.shape[1] == len(places.first) and places.log_p.shape[0] == 2
     assert places.first.sum() == 1 and (places.log_p < 0).all()
+    answered.said = [[Scored(None, .0)] * 2] * 2
+    with pytest.raises(ConfigError, match="none that all of them can read"):
+        asyncio.run(Places.of(answered, Cast(tuple(members)), members[0], members))
     other = asyncio.run(members[0].power(Hidden).hidden(render(dev[0].request, members[0].card), "Zz", 1)).value  # type: ignore[union-attr]
     assert np.allclose(other[-1][0], places.states[0], atol=1e-5), "what was read before the first token, whatever follows"
+
+
+def test_patches_of_answers() -> None:
+    places = Places(np.arange(5.0)[:, None], -np.arange(10.0).reshape(2, 5), np.array([True, False, False, True, False]))
+    states, gain = patches(places, 2)
+    assert states[:, 0].tolist() == [0, 2, 3] and gain.tolist() == [[-1, -11], [-2, -7], [-7, -17]]

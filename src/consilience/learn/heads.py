@@ -1,15 +1,16 @@
-"""Small heads on a model's hidden states that say who shall write the next token, fitted on right answers of dev."""
+"""Small heads on a model's hidden states that say who shall write the next token, fitted on members' right answers on dev."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from consilience.decode.policy import Material, Move, Policy, Sight
 from consilience.errors import ConfigError, ModelError
 from consilience.learn.gradient import Descent, Weights
 from consilience.learn.table import distinct
-from consilience.method import Dev
+from consilience.method import Cast, Dev, Scored
 from consilience.model import Hidden, Model, Score
 from consilience.prompt import render
 
@@ -33,21 +34,17 @@ class Places:
     first: np.ndarray
 
     @classmethod
-    async def of(cls, dev: Dev, members: Sequence[Model], reader: Model, writers: Sequence[Model]) -> Self:
-        """Read the members' own right answers. ConfigError when nobody was right, so that there is nothing to learn from."""
+    async def of(cls, dev: Dev, cast: Cast, reader: Model, writers: Sequence[Model]) -> Self:
+        """Read the members' own answers (see `right`). ConfigError when there is none that all can read."""
         import numpy as np
 
-        table = await dev.replies(members)
-        order = sorted(range(len(members)), key=lambda m: -sum(scored.score for scored in table[m]))
+        table = await dev.replies(cast.members)
         states, chances, first = [], [], []
-        for i in distinct(dev.examples):
-            texts = [reply.text for m in order if (reply := table[m][i].reply) and reply.text and table[m][i].score >= 1]
-            if not texts:
-                continue
+        for i, text in right(dev, table, cast.standing).items():
             request = dev.examples[i].request
             try:
-                read = (await _power(reader, Hidden).hidden(render(request, reader.card), texts[0], before=1)).value[-1]
-                said = [(await _power(w, Score).score(render(request, w.card), texts[0])).value for w in writers]
+                read = (await _power(reader, Hidden).hidden(render(request, reader.card), text, before=1)).value[-1]
+                said = [(await _power(w, Score).score(render(request, w.card), text)).value for w in writers]
             except ModelError:
                 continue
             if len({len(tokens) for tokens in said} | {len(read) - 1}) == 1 and said[0]:
@@ -55,8 +52,18 @@ class Places:
                 chances.append(np.array([[token.logprob for token in tokens] for tokens in said]))
                 first.append(np.arange(len(said[0])) == 0)
         if not states:
-            raise ConfigError("a head learns from right answers, and no member answered a dev question right")
+            raise ConfigError("a head learns from members' answers on dev, and there is none that all of them can read")
         return cls(np.concatenate(states).astype(np.float64), np.concatenate(chances, axis=1), np.concatenate(first))
+
+
+def right(dev: Dev, table: Sequence[Sequence[Scored]], standing: Sequence[float] | None = None) -> dict[int, str]:
+    """By place of a dev question: the text of a right answer, the best member's first. Where nobody was right on any
+    question, the best member's answers, right or not."""
+    worth = standing or [sum(scored.score for scored in row) for row in table]
+    order = sorted(range(len(table)), key=lambda m: -worth[m])
+    said = {(i, m): text for i in distinct(dev.examples) for m in order if (text := getattr(table[m][i].reply, "text", None))}
+    found = {i: text for (i, m), text in reversed(said.items()) if table[m][i].score >= 1}
+    return found or {i: text for (i, m), text in said.items() if m == order[0]}
 
 
 def _power(model: Model, kind: type[Any]) -> Any:
@@ -115,3 +122,43 @@ def choosing(states: np.ndarray, gain: np.ndarray) -> np.ndarray:
     w = DESCENT.down({"w": np.zeros((gain.shape[1], x.shape[1]))}, slope, judge)["w"]
     own = w[:, :-1] / scale
     return np.concatenate([own, (w[:, -1] - own @ mean)[:, None]], axis=1)
+
+
+def patches(places: Places, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every `length`-th place of each answer from its first on: the states there, and what each writer gives the tokens from
+    there to the next such place (or the end), [places, writers]."""
+    import numpy as np
+
+    begins = np.flatnonzero(places.first)
+    starts = np.concatenate([np.arange(a, b, length) for a, b in zip(begins, [*begins[1:], len(places.first)], strict=True)])
+    return places.states[starts], np.add.reduceat(places.log_p, starts, axis=1).T
+
+
+@dataclass(frozen=True)
+class Deferred(Policy):
+    """Member 1 writes where the head on member 0's state says so with more than `eta`; or both are mixed by what it says."""
+
+    head: Head
+    eta: float
+    compose: bool
+    hidden: ClassVar[tuple[int, ...]] = (0,)
+
+    def prepare(self, material: Material) -> Any:
+        """The head's weights."""
+        return self.head.tensor(material.embeddings[0].device)
+
+    def decide(self, sight: Sight) -> Move:
+        """The base is asked for its state; the assistant where it is wanted."""
+        import torch
+        from consilience.decode.tensors import log_probs, mix_log
+
+        base, assistant = sight.known
+        states, none = sight.hidden[0], torch.zeros_like(sight.noise)
+        share = none if states is None else apply(sight.prepared, states).softmax(-1)[:, 1]
+        share = torch.where(sight.gone[0], 1.0, share.nan_to_num(0.0))
+        defer = (base | sight.gone[0]) & (share > (0.0 if self.compose else self.eta)) & ~sight.gone[1]
+        ask = torch.stack([~base, defer & ~assistant])
+        if not self.compose:
+            return Move(ask, (defer & assistant).long())
+        weights = torch.stack([1 - share, share]).masked_fill(~sight.known, 0.0)
+        return Move(ask, scores=mix_log(weights / weights.sum(0).clamp_min(1e-12), log_probs(torch.stack(list(sight.logits)))))
