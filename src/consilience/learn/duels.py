@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from consilience.learn.estimators import held_out, one_thread, sigmoid
+from consilience.learn.estimators import held_out, sigmoid
 from consilience.learn.gradient import Descent, Weights
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ def factorise(x: np.ndarray, scores: np.ndarray, seeds: Sequence[int], width: in
         rows = rng.choice(seen, 64)
         return _slopes(weights, x[rows] + noise * rng.standard_normal((64, ask)), scores[rows])
 
-    with one_thread():
-        best = Descent(steps, rate, 1e-5).down(start, slope, lambda w: -_loss(w, x[held], scores[held]))
-    return _odds(best)
+    return _odds(Descent(steps, rate, 1e-5).down(start, slope, lambda w: -_loss(w, x[held], scores[held])))
 
 
 def _odds(weights: Weights) -> np.ndarray:

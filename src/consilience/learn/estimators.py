@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from consilience.errors import MissingExtraError
@@ -42,8 +41,7 @@ def fit_ridge(x: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
     if len(x) < 3:
         return _line(np.zeros((scores.shape[1], x.shape[1])), scores.mean(axis=0))
     machine = _sklearn("linear_model").RidgeCV(np.logspace(-2, 3, RIDGES), alpha_per_target=True)
-    with one_thread():
-        found = machine.fit(x.astype(np.float64), scores)
+    found = machine.fit(x.astype(np.float64), scores)
     return _line(np.reshape(found.coef_, (scores.shape[1], x.shape[1])), np.reshape(found.intercept_, -1))
 
 
@@ -173,8 +171,7 @@ def fit_mlp(x: np.ndarray, scores: np.ndarray, layers: Sequence[int] = (128, 64)
         rows = rng.choice(seen, min(200, len(seen)), replace=False)
         return _layer_slopes(weights, known[rows], wanted[rows])
 
-    with one_thread():
-        best = Descent(steps, 1e-3, decay, 10).down(start, slope, lambda w: -float(((mlp(w, known[held]) - wanted[held]) ** 2).mean()))
+    best = Descent(steps, 1e-3, decay, 10).down(start, slope, lambda w: -float(((mlp(w, known[held]) - wanted[held]) ** 2).mean()))
     done = {**best, "weights0": best["weights0"] / scale, f"bias{last}": best[f"bias{last}"] + middle}
     return {name: array.astype(np.float32) for name, array in done.items()}
 
@@ -293,18 +290,6 @@ def _walk(tree: dict[str, Any]) -> list[tuple[int, dict[str, Any], int, int]]:
 # -- shared ------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Linear algebra on one core: in many steps over small arrays, threads cost more than they give."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:  # comes with scikit-learn
-        yield
-        return
-    with threadpool_limits(1):
-        yield
-
-
 def _sklearn(part: str) -> Any:
     from importlib import import_module
 
@@ -333,5 +318,5 @@ def _log_odds(column: np.ndarray) -> float:
 
 def _each(one: Callable[[np.ndarray], Any], scores: np.ndarray) -> list[Any]:
     """`one` of each member's column, on all cores: the libraries release Python's lock."""
-    with one_thread(), ThreadPoolExecutor(max(1, min(scores.shape[1], os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max(1, min(scores.shape[1], os.cpu_count() or 1))) as pool:
         return list(pool.map(one, scores.T.copy()))

@@ -14,6 +14,7 @@ from consilience.gather import Member, Members, absence, place_of
 from consilience.learn.embedding import Encoder, check_name, encode, fitted, restored, unit
 from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table
+from consilience.learn.threads import one_thread
 from consilience.method import Cast, Count, Dev, Last, Learned, Level, Method, Role
 from consilience.model import Embed, Model
 from consilience.types import Reply, Request, digest
@@ -45,13 +46,15 @@ class Chooser(Aimed):
     reads: ClassVar = False
     must_fit: ClassVar = True
 
-    def priced(self, table: Table, expected: np.ndarray, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+    def priced(self, table: Table, expected: np.ndarray, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray],
+               levels: Sequence[float] | None = None) -> Self:
         """The fitted copy: the prices of money that the target asks for, besides values and arrays of its own.
 
-        `expected` [questions, members] is what was expected of dev questions that the estimates had not seen.
+        `expected` [questions, members] is what was expected of dev questions that the estimates had not seen; `levels` are
+        the prices that are tried.
         """
         slow = self._slow(table)
-        ways, picks, trials = _tried(expected, table, slow)
+        ways, picks, trials = _tried(expected, table, slow, prices(expected, table.costs) if levels is None else levels)
         settled = self.settle(trials)
         alone = 1000 * float(table.costs[:, table.best].mean())
         told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting]), "best": table.names[table.best],
@@ -71,10 +74,14 @@ class Chooser(Aimed):
         check_members(self, cast)
 
     def ranking(self, request: Request, members: Iterable[Member], worth: np.ndarray) -> list[Member]:
-        """Members by `worth` (by team order) less the price of their cost, slow ones last; ties to the best on dev."""
+        """Members by `worth` (by team order) less the price of their cost, slow ones last; ties to the better on dev, then
+        to the cheaper there."""
+        import numpy as np
+
         found = self.found()
-        gain = worth - price_for(request.question, found.values["prices"]) * found.arrays["cost"]
-        value = [(bool(slow), -round(float(v), 9)) for slow, v in zip(found.arrays["slow"], gain, strict=True)]
+        cost, standing, slow = (found.arrays[k] for k in ("cost", "standing", "slow"))
+        gain = worth - price_for(request.question, found.values["prices"]) * cost
+        value = np.stack([slow, -np.round(gain, 9), -np.round(standing, 12), cost], axis=1).tolist()
         return sorted(members, key=lambda m: (value[m.index], place_of(m)))
 
     def answer(self, request: Request, ranking: list[Member], worth: Sequence[float]) -> Last:
@@ -113,7 +120,8 @@ class Router(Chooser):
         """Vectors of dev questions, and the arrays of the encoder that was fitted for them."""
         if embedder is not None:
             return unit((await embedder.power(Embed).embed(texts)).value), {}  # type: ignore[union-attr]
-        encoder = self._known_encoder() or fitted(self.embedding, texts)
+        with one_thread():
+            encoder = self._known_encoder() or fitted(self.embedding, texts)
         return await encode(encoder, texts), encoder.arrays()
 
     def _known_encoder(self) -> Encoder | None:
@@ -138,9 +146,10 @@ class Router(Chooser):
         if not np.isfinite(x).all():
             raise ConfigError(f"{self.name}: the embedder gave vectors of dev questions that are no numbers")
         table = replace(table, x=x)
-        unseen, own = self._unseen(table), self.learn(table)
-        values = {"own": dict(own.values), "embedding": self.embedding, "width": x.shape[1]}
-        return self.priced(table, unseen, values, {**{_SPACE + k: v for k, v in space.items()}, **own.arrays})
+        with one_thread():
+            unseen, own = self._unseen(table), self.learn(table)
+            values = {"own": dict(own.values), "embedding": self.embedding, "width": x.shape[1]}
+            return self.priced(table, unseen, values, {**{_SPACE + k: v for k, v in space.items()}, **own.arrays})
 
     def _unseen(self, table: Table) -> np.ndarray:
         """Worth of the members on every dev question, predicted from questions of other folds."""
@@ -229,12 +238,13 @@ def lot(text: str) -> float:
     return int(digest(["lot", text])[:12], 16) / 16**12
 
 
-def _tried(worth: np.ndarray, table: Table, slow: np.ndarray) -> tuple[list[Way], list[np.ndarray], Trials]:
+def _tried(worth: np.ndarray, table: Table, slow: np.ndarray,
+           levels: Sequence[float]) -> tuple[list[Way], list[np.ndarray], Trials]:
     """The settings, whom each would have asked, and what that would have done: ties go to the better member on dev, then
     to the cheaper."""
     import numpy as np
 
-    cost, levels = _mean_cost(table), prices(worth, table.costs)
+    cost = _mean_cost(table)
     order = np.lexsort((cost, -np.round(table.standing, 12)))
     gains = (np.where(slow, -np.inf, np.round(worth - price * cost, 9)) for price in levels)
     picks = [order[np.argmax(gain[:, order], axis=1)] for gain in gains]

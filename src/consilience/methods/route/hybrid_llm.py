@@ -36,6 +36,8 @@ class HybridLlm(Router):
     """Whether a gap is tolerated: the one that tells the questions apart most (`transformed`), or none."""
     samples: Count = 1
     """Answers of each member per dev question that the probability is estimated from."""
+    steps: Count = 400
+    """Steps of training, of 200 questions each."""
 
     async def table(self, dev: Dev, cast: Cast) -> Table:
         first, *more = [await Table.of(dev, cast.members, draw=draw) for draw in range(self.samples)]
@@ -52,7 +54,7 @@ class HybridLlm(Router):
             gaps = np.linspace(0, float(np.abs(draws - draws[:, :, large:large + 1]).max()), GAPS)
             gap = float(max(gaps, key=lambda g: (round(sum(spread(y) for y in good_enough(draws, large, g).T), 9), -g)))
         labels = good_enough(draws, large, gap)
-        return Learned({"large": large, "gap": gap}, fit_mlp(table.x, labels))
+        return Learned({"large": large, "gap": gap}, fit_mlp(table.x, labels, steps=self.steps))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         import numpy as np

@@ -11,7 +11,7 @@ from consilience.learn.estimators import fit_mlp, mlp
 from consilience.learn.flags import strip_flags
 from consilience.learn.routers import Router
 from consilience.learn.table import Table
-from consilience.method import Last, Learned
+from consilience.method import Count, Last, Learned
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -33,8 +33,12 @@ class Tryage(Router):
 
     paper: ClassVar = "Tryage, arXiv 2308.11601"
 
+    steps: Count = 400
+    """Steps of training, of 200 questions each."""
+
     def learn(self, table: Table) -> Learned:
-        return Learned({"seconds": [float(s) for s in table.seconds.mean(axis=0)]}, fit_mlp(table.x, table.scores))
+        seconds = [float(s) for s in table.seconds.mean(axis=0)]
+        return Learned({"seconds": seconds}, fit_mlp(table.x, table.scores, steps=self.steps))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         return mlp(found.arrays, x)
