@@ -65,5 +65,5 @@ def test_a_unanimous_neighbourhood_is_certain() -> None:
     known, kind = np.eye(2, dtype=np.float32)[[0, 0, 0, 1]], np.array([0, 0, 0, 1])
     place, share = sure(known[:1], known, kind, 2, 3)
     assert (place[0], share[0]) == (0, 1.0)
-    place, share = sure(known, known, kind, 2, 1, own=True)
+    place, share = sure(known, known, kind, 2, 1, np.arange(4))
     assert list(place) == [0, 0, 0, 0] and share.all(), "the last has no neighbour of its own kind but itself"

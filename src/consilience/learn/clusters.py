@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from consilience.learn.embedding import unit
 from consilience.learn.neighbours import picked
 
 if TYPE_CHECKING:
@@ -29,16 +30,11 @@ def kmeans(x: np.ndarray, k: int) -> np.ndarray:
     place = None
     for _ in range(ROUNDS):
         # |x|^2 is the same for all centres
-        now = np.argmin((centres**2).sum(axis=1) - 2 * (x @ centres.T), axis=1)
+        held, now = np.unique(np.argmin((centres**2).sum(axis=1) - 2 * (x @ centres.T), axis=1), return_inverse=True)
         if place is not None and (now == place).all():
             break
-        place = now
-        held, rows = np.unique(place, return_inverse=True)
-        centres = means(x, rows, len(held)).astype(np.float32)
-        place = rows
-    length = np.linalg.norm(centres, axis=1, keepdims=True)
-    found: np.ndarray = (centres / np.where(length > 0, length, 1)).astype(np.float32)
-    return found
+        place, centres = now, means(x, now, len(held)).astype(np.float32)
+    return unit(centres)
 
 
 def _seeds(x: np.ndarray, k: int) -> np.ndarray:

@@ -21,7 +21,8 @@ BATCH = 64
 """Texts per step."""
 
 
-def fit_guard(texts: Sequence[str], domain: np.ndarray, domains: int, wide_layer: int, delta: float) -> tuple[dict[str, np.ndarray], float]:
+def fit_guard(texts: Sequence[str], domain: np.ndarray, domains: int, wide_layer: int,
+              delta: float) -> tuple[dict[str, np.ndarray], float]:
     """What `likeness` needs, learned from four fifths of the texts, and the largest threshold that accepts the share
     1 - `delta` of the last fifth. A layer of `wide_layer` is trained; 0: each domain is the mean of its texts."""
     import numpy as np

@@ -65,14 +65,15 @@ def clear(scores: np.ndarray, kind: np.ndarray, worth: np.ndarray, best: int, er
     return out
 
 
-def sure(x: np.ndarray, known: np.ndarray, kind: np.ndarray, kinds: int, k: int, own: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def sure(x: np.ndarray, known: np.ndarray, kind: np.ndarray, kinds: int, k: int,
+         own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The kind that most of the `k` nearest known questions have, and the share of them that do: two arrays [questions].
-    With `own`, `x` are the known questions, each judged by the others."""
+    `own` are the places of `x` among the known questions, where each is judged by the others."""
     import numpy as np
 
     similar = x @ known.T
-    if own:
-        np.fill_diagonal(similar, -2.0)
-    near = kind[neighbours(similar, min(k, max(1, len(known) - own)))]
+    if own is not None:
+        similar[np.arange(len(own)), own] = -2.0
+    near = kind[neighbours(similar, min(k, max(1, len(known) - (own is not None))))]
     share = (near[:, :, None] == np.arange(kinds)).mean(axis=1)
     return share.argmax(axis=1), share.max(axis=1)

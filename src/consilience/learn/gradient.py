@@ -23,8 +23,8 @@ class Descent:
     every: int = 25
 
     def down(self, start: Weights, slope: Callable[[Weights, int], Weights], judge: Callable[[Weights], float]) -> Weights:
-        """The weights that `judge` rates highest of those at the start and after every `every` steps, the earliest if equal; `slope` gives
-        the loss's gradient at a step's number."""
+        """The weights that `judge` rates highest of those at the start and after every `every` steps, the earliest if
+        equal; `slope` gives the loss's gradient at a step's number."""
         import numpy as np
 
         weights = {k: np.asarray(v, np.float64) for k, v in start.items()}

@@ -44,7 +44,7 @@ def test_parameters_bound_the_experts_in_use() -> None:
     assert len(routes(7)) == 1
     with pytest.raises(ConfigError, match="no member fits into 6 parameters"):
         routes(6)
-    with pytest.raises(ConfigError, match="fruit, metal is unknown"):
+    with pytest.raises(ConfigError, match="that of fruit, metal is unknown"):
         Team(CompositionOfExperts(parameters=7), pair()).fit_sync(DEV)
 
 

@@ -44,19 +44,18 @@ class CompositionOfExperts(Router):
     """Groups of like questions where dev has no sub-tasks."""
 
     async def table(self, dev: Dev, cast: Cast) -> Table:
-        import numpy as np
-
         table, cards = await super().table(dev, cast), [m.card for m in cast.members]
         unknown = [c.name for c in cards if c.parameters is None]
         if self.parameters is not None and unknown:
-            raise ConfigError(f"{self.name}: the number of parameters of {', '.join(unknown)} is unknown, and `parameters` bounds it")
-        return replace(table, also=(np.tile([(c.parameters or 0) / 1e9 for c in cards], (len(table), 1)),))
+            raise ConfigError(f"{self.name}: `parameters` bounds numbers of parameters, and that of {', '.join(unknown)} is unknown")
+        return replace(table, also=(table.scores * 0 + [(c.parameters or 0) / 1e9 for c in cards],))
 
     def learn(self, table: Table) -> Learned:
         import numpy as np
 
         kinds, kind, worth = self._worth(table)
-        share = sure(table.x[:JUDGED], table.x, kind, len(kinds), self.k, own=True)[1]
+        some = np.random.default_rng(0).permutation(len(table))[:JUDGED]
+        share = sure(table.x[some], table.x, kind, len(kinds), self.k, some)[1]
         theta = float(np.quantile(share, 0.15)) if self.theta is None else self.theta
         return Learned({"theta": theta, "kinds": kinds}, {"known": table.x, "kind": kind, "worth": worth, "all": table.standing})
 
