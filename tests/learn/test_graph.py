@@ -81,3 +81,10 @@ def test_two_groups_each_won_by_one_member() -> None:
     w, lean = trained(x[:80], scores[:80], scores[:80], scores[:80], 8, .5, 64, Descent(100, .02))
     raw = x[80:] @ w["align"] @ Graph.of(x[:80], scores[:80]).passed(w).out.T
     assert ((lean.base + lean.slope * raw).argmax(axis=1) == place[80:]).mean() > .9
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_question_is_no_error() -> None:
+    x, scores = scene()
+    w, lean = trained(x[:1], scores[:1], scores[:1], scores[:1], 4, .5, 8, Descent(3, .02))
+    assert all(np.isfinite(v).all() for v in w.values()) and np.isfinite(lean.base).all()

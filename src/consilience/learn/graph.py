@@ -71,7 +71,7 @@ class Graph:
         heard = self.gain @ start
         question = np.maximum(asked @ w["ask_self"] + heard @ w["ask_heard"], 0)
         member = np.maximum(start @ w["own_self"] + met @ w["own_met"], 0)
-        message = self.gain.T @ question / len(self.x)
+        message = self.gain.T @ question / max(1, len(self.x))
         return Passed(told, start, met, asked, heard, question, member, message,
                       member @ w["keep"] + message @ w["take"])
 
@@ -84,7 +84,7 @@ class Graph:
         loss = float((np.logaddexp(0, z) - label * z).mean())
         d_z = (1 / (1 + np.exp(-z)) - label) / z.size / aligned.shape[1]
         d_out = d_z.T @ aligned
-        d_question = self.gain @ (d_out @ w["take"].T) / len(self.x) * (p.question > 0)
+        d_question = self.gain @ (d_out @ w["take"].T) / max(1, len(self.x)) * (p.question > 0)
         d_member = d_out @ w["keep"].T * (p.member > 0)
         d_start = self.gain.T @ (d_question @ w["ask_heard"].T) + d_member @ w["own_self"].T
         return loss, {
