@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from consilience.errors import ConfigError
-from consilience.learn.heads import Head, Places, apply, choosing, patches, right
+from consilience.learn.heads import Head, Places, apply, choosing, patches, remaining, right
 from consilience.method import Cast, Scored
 from consilience.model import Hidden
 from consilience.prompt import render
@@ -70,3 +70,13 @@ def test_patches_of_answers() -> None:
     places = Places(np.arange(5.0)[:, None], -np.arange(10.0).reshape(2, 5), np.array([True, False, False, True, False]))
     states, gain = patches(places, 2)
     assert states[:, 0].tolist() == [0, 2, 3] and gain.tolist() == [[-1, -11], [-2, -7], [-7, -17]]
+
+
+def test_what_is_still_to_come_is_predicted() -> None:
+    lengths = [3, 9, 5, 14] * 20
+    left = np.concatenate([np.arange(n, 0, -1) for n in lengths])
+    first = np.concatenate([np.arange(n) == 0 for n in lengths])
+    states = np.stack([np.log1p(left), np.random.default_rng(0).standard_normal(len(left))], axis=1)
+    weights = torch.tensor(remaining(Places(states, np.zeros((1, len(left))), first)), dtype=torch.float32)
+    said = apply(weights, torch.tensor(states))[:, 0].numpy()
+    assert np.abs(said - np.log1p(left)).max() < .1

@@ -134,6 +134,18 @@ def patches(places: Places, length: int) -> tuple[np.ndarray, np.ndarray]:
     return places.states[starts], np.add.reduceat(places.log_p, starts, axis=1).T
 
 
+def remaining(places: Places) -> np.ndarray:
+    """Weights [1, width + 1] that predict ln(1 + tokens still to come) from a state, by ridge regression."""
+    import numpy as np
+
+    ends = np.append(np.flatnonzero(places.first)[1:], len(places.first))
+    left = np.repeat(ends, np.diff(np.append(np.flatnonzero(places.first), len(places.first)))) - np.arange(len(places.first))
+    x = np.concatenate([places.states, np.ones((len(places.states), 1))], axis=1)
+    penalty = np.eye(x.shape[1]) * 1e-2 * float((places.states**2).sum(axis=1).mean() + 1)
+    found: np.ndarray = np.linalg.solve(x.T @ x + penalty, x.T @ np.log1p(left))[None]
+    return found
+
+
 @dataclass(frozen=True)
 class Deferred(Policy):
     """Member 1 writes where the head on member 0's state says so with more than `eta`; or both are mixed by what it says."""

@@ -13,6 +13,7 @@ import torch
 from consilience.decode.policy import Policy, Sight
 from consilience.learn.heads import Deferred, Head
 from consilience.method import Method
+from consilience.methods.token.budget_guidance import BudgetGuidance, Guided
 from consilience.methods.token.co_llm import CoLlm
 from consilience.methods.token.fusion_route import FusionRoute, Routed
 from consilience.methods.token.mentor_collab import Mentored, MentorCollab
@@ -104,6 +105,14 @@ def test_a_mentor_is_compared_with_now_and_then() -> None:
     assert written(taught, [own, other], noise=.2, hidden=[0.0], prepared=taught.head and taught.head.tensor("cpu"))[0] == 0
 
 
+def test_the_end_is_favoured_where_more_is_to_come_than_is_left() -> None:
+    import math
+    for left, shift in ((10, 0.0), (3, math.log(8 / 4)), (0, math.log(8))):
+        policy = Guided(head([0, math.log(8)]), left, 1.0)
+        scores = policy.decide(sight([(.5, .5)], hidden=[0.0], prepared=(policy.head.tensor("cpu"), [1]))).scores
+        assert scores is not None and (scores[0, 1] - scores[0, 0]).item() == pytest.approx(shift, abs=1e-5)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[LocalModel]:
     return models(tmp_path_factory.mktemp("tiny"), 3)
@@ -141,3 +150,12 @@ def test_the_ends_of_every_method_are_its_models(tiny: list[LocalModel]) -> None
     followed = MentorCollab(share=1.0, patch=99).with_learned({}, head=to_second)
     assert said(MentorCollab(share=1.0), [a, a, c], generator=a, mentor=a).text == alone(a), "identical models"
     assert said(followed, tiny, generator=a, mentor=b).note["wrote"]["m1"] > 0
+
+
+def test_a_budget_ends_a_text(tiny: list[LocalModel]) -> None:
+    long = np.zeros((1, width(tiny[0]) + 1))
+    long[0, -1] = 6.0
+    free = said(BudgetGuidance(budget=400).with_learned({}, head=long), tiny[:1])
+    assert free.text == alone(tiny[0])
+    tight = said(BudgetGuidance(budget=4, strength=50.0).with_learned({}, head=long), tiny[:1])
+    assert tight.usage.completion_tokens < free.usage.completion_tokens and tight.stop == "stop"
