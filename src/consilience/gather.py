@@ -377,15 +377,17 @@ async def optional(member: Member, request: Request) -> Reply | None:
 
 async def ask_ranked(ranking: Sequence[Member], request: Request) -> Reply:
     """The first usable reply, walking down a ranking: a member that fails or says nothing passes on to the next."""
+    why = "it said nothing"
     for place, member in enumerate(ranking):
         try:
             reply = await member.ask(request)
         except (ModelError, NoAnswerError) as error:
             member.run.absent.append(absence(member, error))
+            why = str(error)
             continue
         if reply.text or reply.score is not None:
             return reply.noting(fallback=True) if place else reply
-    raise NoAnswerError("no member of the ranking answered")
+    raise NoAnswerError(f"no member of the ranking answered; the last one: {why}")
 
 
 async def ask_again(wave: Wave, requests: Sequence[Request | None]) -> Wave:

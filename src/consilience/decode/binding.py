@@ -18,6 +18,7 @@ from consilience.errors import ModelError
 from consilience.types import digest
 
 ELSEWHERE = "Serve it with an OpenAI-compatible server and use it as an endpoint."
+NAN = "its own logits are not finite numbers"
 TOLERANCE = 1e-4
 """Largest difference from a plain forward in float32, per unit of the largest logit (at least 1)."""
 TOLERANCE_HALF = 0.06
@@ -73,6 +74,8 @@ def bind(model: PreTrainedModel, known: Verdict | None = None) -> Bound:
         worst = _difference(model)
         if isinstance(worst, float) and worst <= tolerance(model.dtype):
             return _leanest(model, longest_row(config), name)
+    if worst == NAN:
+        raise ModelError(f"{model.config.model_type!r} ({type(model).__name__}): {NAN}; its weights hold NaN or overflow", reason="refused")
     found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
     raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
                      f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). {ELSEWHERE}", reason="refused")
@@ -143,6 +146,8 @@ def _difference(model: PreTrainedModel, lean: Lean | None = None) -> float | str
             wanted.append(_plain(model, some))
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError) as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
+    if not all(bool(torch.isfinite(b).all()) for b in wanted):
+        return NAN
     for a, b in zip(got, wanted, strict=True):
         worst = max(worst, float((a - b).abs().nan_to_num(torch.inf).max()))
         scale = max(scale, float(b.abs().max()))

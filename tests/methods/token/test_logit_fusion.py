@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
-from consilience.errors import TeamError
+from consilience.errors import NoAnswerError, TeamError
 from consilience.methods.token.logit_fusion import LogitFusion, Pooled
 from consilience.model import Model
+from consilience.models.local import LocalHost, LocalModel
 from consilience.team import Team
 from consilience.types import Request
 from tests.members import Scripted
 from tests.methods.local import models
+from tests.models.local.tiny import checkpoint
 
 P, Q = [.9, .1], [.5, .5]
 
@@ -88,7 +92,6 @@ def test_members_decode_together_and_all_are_on_the_bill(three: list[Model]) -> 
 
 
 def test_a_prompt_that_does_not_fit_is_an_absence_not_a_crash(three: list[Model]) -> None:
-    from consilience.errors import NoAnswerError
     with pytest.raises(NoAnswerError):
         asyncio.run(Team(LogitFusion(), three).generate(Request.of("long " * 2000)))
 
@@ -105,3 +108,39 @@ def test_tau_is_learned_on_dev(three: list[Model]) -> None:
     dev = split([("a", "A"), ("b", "B")], max_tokens=4)
     team = Team(LogitFusion(pool="confidence"), three[:2]).fit_sync(dev)
     assert team.method.found().values["tau"] == 1.0, "nothing is right, so the first is kept"
+
+
+def test_a_member_with_nan_leaves_and_the_reply_says_so(three: list[Model], tmp_path: Path) -> None:
+    """A single token's embedding is NaN: the member loads, and leaves the rows whose prompts have that token."""
+    ill = LocalModel(poisoned(tmp_path / "ill", "model.embed_tokens.weight", ord("^")), host=three[0].host, name="ill")  # type: ignore[attr-defined]
+    poison = REQUEST.having(messages=Request.of("Say 2^3.").messages)
+    with_it, without = Team(LogitFusion(), [three[0], ill, three[1]]), Team(LogitFusion(), three[:2])
+    [reply] = asyncio.run(with_it.generate(poison))
+    assert [(a.member, a.reason) for a in reply.absent] == [("ill", "nan")] and "not finite" in reply.absent[0].detail
+    assert reply.text == asyncio.run(without.generate(poison))[0].text
+    [fine] = asyncio.run(with_it.generate(REQUEST))
+    assert not fine.absent and fine.text != text(without)
+    with pytest.raises(NoAnswerError, match="not finite"):
+        asyncio.run(Team(LogitFusion(), [ill]).generate(poison))
+
+
+def test_weights_of_nan_are_found_when_the_member_is_loaded(three: list[Model], tmp_path: Path) -> None:
+    ill = LocalModel(poisoned(tmp_path / "ill", "lm_head.weight", 5), host=three[0].host, name="ill")  # type: ignore[attr-defined]
+    with pytest.raises(NoAnswerError, match="its own logits are not finite numbers"):
+        asyncio.run(Team(LogitFusion(), [ill]).generate(REQUEST))
+
+
+def poisoned(folder: Path, name: str, row: int) -> Path:
+    checkpoint(folder, seed=7)
+    weights = load_file(folder / "model.safetensors")
+    ids = LocalModel(folder, host=LocalHost()).chat.tokenizer.convert_tokens_to_ids([chr(row)])
+    weights[name][ids[0] if row > 9 else row] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
+    with LocalHost() as host:
+        bare = LocalModel(checkpoint(tmp_path / "bare", template=None), host=host)
+        with pytest.raises(NoAnswerError, match="0 tokens, at least one is needed"):
+            asyncio.run(Team(LogitFusion(), [bare, bare]).generate(Request.of("")))
