@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from consilience.gather import Member, Members, Run
-from consilience.learn.skills import Profiles, listed, named, recruits, synthetic, vectors
+from consilience.learn.skills import (
+    Profiles,
+    listed,
+    named,
+    recruits,
+    synthetic,
+    vectors,
+)
 from consilience.method import Scored
 from consilience.types import Reply, Request
 from tests.members import Scripted, down

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from consilience.errors import ModelError, NoAnswerError
@@ -49,14 +49,11 @@ class TrainedRouter(Chooser):
     """Whether questions on which all members score alike are left out of training."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
-        import numpy as np
-
         if len(cast.members) == 1:
             return self.with_learned({"members": [cast.members[0].card.name]})
         tuning = Tuning(self.epochs, self.rate, self.batch, self.rank)
         lesson = await teach(self, dev, cast, tuning, self.held_out, self.drop_uninformative)
-        costs = lesson.held.costs if self.aims else np.full_like(lesson.held.costs, np.nan)
-        return self.priced(replace(lesson.held, costs=costs), lesson.worth, lesson.facts, {})
+        return self.priced(lesson.held, lesson.worth, lesson.facts, {}, None if self.aims else [0.0])
 
     async def run(self, request: Request, members: Members) -> Last:
         if len(members) == 1:
