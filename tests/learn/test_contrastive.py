@@ -18,6 +18,8 @@ def test_worked_losses() -> None:
     loss, _ = member_loss(np.array([[1.0, 0.0]]), YES, NO)
     assert loss == pytest.approx(log(1 + exp(-1))) and round(loss, 4) == .3133
     assert member_loss(np.array([[1.0, 0.0]]) + 7, YES, NO)[0] == pytest.approx(loss), "a constant changes nothing"
+    far, grad = member_loss(np.array([[-2000.0, 0.0]]), YES, NO)
+    assert np.isfinite(far) and np.isfinite(grad).all()
     nothing, grad = member_loss(np.ones((1, 2)), np.ones((1, 2), bool), np.zeros((1, 2), bool))
     assert nothing == 0 and not grad.any(), "all are good: nothing to contrast"
 

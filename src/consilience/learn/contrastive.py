@@ -74,7 +74,7 @@ def member_loss(sims: np.ndarray, good: np.ndarray, bad: np.ndarray) -> tuple[fl
     0 for a question without bad members."""
     import numpy as np
 
-    e = np.exp(sims - sims.max(axis=1, keepdims=True))
+    e = np.exp(np.maximum(sims - sims.max(axis=1, keepdims=True), -600.0))
     against = (e * bad).sum(axis=1, keepdims=True)
     whole = e + against
     loss = (np.log(whole / e) * good).sum() / len(sims)

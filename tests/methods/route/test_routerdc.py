@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from consilience.errors import ConfigError
 from consilience.methods.route.routerdc import RouterDC
 from consilience.team import Team
 from tests.members import Scripted, down
@@ -27,6 +30,11 @@ def test_whoever_is_always_right_loses_nothing() -> None:
 def test_expected_scores_are_scores() -> None:
     team = Team(QUICK, pair()).fit_sync(DEV)
     assert ask(team, DEV[0].question).note["expected"] > .8
+
+
+def test_a_temperature_is_above_zero() -> None:
+    with pytest.raises(ConfigError, match="temperature must be above 0"):
+        RouterDC(temperature=0.0)
 
 
 def test_a_failing_member_passes_on() -> None:

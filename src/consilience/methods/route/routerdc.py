@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from consilience.errors import ConfigError
 from consilience.learn.clusters import kmeans, nearest
 from consilience.learn.contrastive import Contrast, likeness, trained
 from consilience.learn.gradient import Descent
@@ -53,6 +54,11 @@ class RouterDC(Router):
     """Learning rate."""
     batch: Count = 64
     """Questions per step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.temperature > 0:
+            raise ConfigError(f"routerdc: temperature must be above 0, got {self.temperature}")
 
     def learn(self, table: Table) -> Learned:
         group = nearest(table.x, kmeans(table.x, self.groups))
