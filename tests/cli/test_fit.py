@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from consilience.cli.fit import told as words
 from tests.cli.scene import QUESTIONS, call, experiment, recording
 
 
@@ -52,3 +53,26 @@ def test_what_is_recorded_is_replayed_and_continued(tmp_path: Path) -> None:
     assert asked.stdout == "The answer is 11.\n"
     wrong = call("record", f"recorded:{source}#ann", "--task", task, "--split", "tset")
     assert wrong.exit_code == 2
+
+
+def test_what_to_expect_is_said_in_words_and_in_json(tmp_path: Path) -> None:
+    team = tmp_path / "aimed.yaml"
+    team.write_text(f"method: linear-router\noptions: {{max_cost_per_1k: 1.5}}\nmembers: ['recorded:{recording(tmp_path).name}']\n")
+    given = ("fit", team, "--task", f"recorded:{tmp_path / 'sums.jsonl'}", "--store", tmp_path / "store.db")
+    said = call(*given).stdout
+    for line in ("what to expect of the team on questions like the", "the best member alone", "per 1,000 questions",
+                 "at most 0.1 s in 95 of 100", "target   max_cost_per_1k: 1.5", "asked    "):
+        assert line in said, said
+    found = json.loads(call(*given, "--json").stdout)
+    assert found["target"] == {"max_cost_per_1k": 1.5} and found["expected"]["cost_per_1k"][0] <= 1.5
+    assert sum(found["expected"]["shares"].values()) > .99 and len(found["expected"]["gain"]) == 3
+    team.write_text(team.read_text().replace("1.5", "0.1"))
+    refused = call(*given)
+    assert refused.exit_code == 2 and "the nearest has a mean score of" in refused.stderr and "$1 per 1,000" in refused.stderr
+
+
+def test_unknown_costs_and_times_are_said() -> None:
+    told = "\n".join(words({"questions": 9, "quality": [.5, .2, .8], "best_single": [.6, .3, .9], "gain": [-.1, -.2, -.05],
+                            "cost_per_1k": None, "latency": 0.0}, {}))
+    assert "cost     unknown" in told and "time     unknown" in told and "worse than the best member alone" in told
+    assert "asked" not in told and "target   none" in told

@@ -57,7 +57,7 @@ def test_tiers_have_the_least_variance_within() -> None:
     def within(cut: list[int]) -> float:
         return sum(float(np.var([r for r, t in zip(ratings, cut, strict=True) if t == tier])) for tier in set(cut))
     assert within(found) == pytest.approx(min(within(list(cut)) for cut in itertools.product(range(2), repeat=5)))
-    assert tiers([5.0], 4) == [0]
+    assert tiers([5.0], 4) == [0] and sorted(tiers([1.0, 1.0], 10)) == [0, 1]
 
 
 def test_factors_learn_who_wins_where() -> None:

@@ -154,16 +154,15 @@ def test_what_is_expected_holds_for_new_questions() -> None:
         return member(name, lambda t: sometimes(chance[name, t.split()[0]], name)(t), cost)
 
     members = [noisy("a", .001), noisy("b", .002), noisy("c", .005)]
-    new, held = dev_of(questions(1200, 1000), "test"), []
-    for name in ("linear-router", "knn-router", "boosted-router"):
+    new = dev_of(questions(300, 1000), "test")
+    for name in ("linear-router", "knn-router"):
         for options in ({}, {"max_cost_per_1k": 2.5}):
-            team = fit(name, members, dev_of(questions(360)), {"folds": 5, **options})
+            team = fit(name, members, dev_of(questions(240)), {"folds": 5, **options})
             told, [row] = expected(team), asyncio.run(new.replies([team]))
-            score = float(np.mean([s.score for s in row]))
-            cost = 1000 * float(np.mean([s.reply.cost for s in row if s.reply is not None and s.reply.cost is not None]))
-            held += [told["quality"][1] - .02 <= score <= told["quality"][2] + .02,
-                     told["cost_per_1k"][1] - .15 <= cost <= told["cost_per_1k"][2] + .15]
-    assert all(held), held
+            score = np.mean([chance[s.reply.parts[0].model, e.question.split()[0]] for s, e in zip(row, new, strict=True) if s.reply])
+            cost = 1000 * np.mean([s.reply.cost for s in row if s.reply is not None and s.reply.cost is not None])
+            assert told["quality"][1] <= score <= told["quality"][2] + .03, "judged by parts of dev, so rather too low"
+            assert cost == pytest.approx(told["cost_per_1k"][0], rel=.25), "a kind of question may change hands as a whole"
 
 
 def test_prices_and_lots() -> None:

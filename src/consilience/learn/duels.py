@@ -61,11 +61,13 @@ def chances(ratings: np.ndarray) -> np.ndarray:
 
 
 def tiers(ratings: Sequence[float], most: int) -> list[int]:
-    """The tier of each member: at most `most` runs of the sorted ratings with the least sum of variances within them."""
+    """The tier of each member: `most` runs of the sorted ratings (one per member if there are fewer) with the least sum of
+    variances within them."""
     import numpy as np
 
     order = np.argsort(ratings, kind="stable")
     sorted_, count = np.asarray(ratings, np.float64)[order], len(ratings)
+    most = min(most, count)
     spread = np.array([[sorted_[i:j].var() if j > i else 0.0 for j in range(count + 1)] for i in range(count)])
     best, cut = np.full((most + 1, count + 1), np.inf), np.zeros((most + 1, count + 1), int)
     best[0, 0] = 0.0
@@ -75,7 +77,7 @@ def tiers(ratings: Sequence[float], most: int) -> list[int]:
             cut[k, j] = int(sums.argmin())
             best[k, j] = sums[cut[k, j]]
     found, j = [0] * count, count
-    for k in range(int(best[:, count].argmin()), 0, -1):
+    for k in range(most, 0, -1):
         for place in range(cut[k, j], j):
             found[int(order[place])] = k - 1
         j = cut[k, j]

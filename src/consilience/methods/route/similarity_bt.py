@@ -41,7 +41,7 @@ class SimilarityBt(Router):
 
         won = wins(table.scores)
         ratings = bradley_terry(won.sum(axis=0), len(table) * (1 - np.eye(won.shape[1])))
-        tier = np.array(tiers([float(r) for r in ratings], min(self.tiers, len(ratings))))
+        tier = np.array(tiers([float(r) for r in ratings], self.tiers))
         of = (tier[:, None] == np.arange(tier.max() + 1)).astype(np.float64)
         size = of.sum(axis=0)
         outside = won @ of - size * (size - 1) / 2
