@@ -191,10 +191,11 @@ def _peers(played: Played, cells: Sequence[dict[str, Any]], work: Path) -> str:
             if peer not in have or ours not in have:
                 line.append("–")
                 continue
-            firsts = [[np.load(cell_path(work, by_key[name, seed, who]))["quality"][0] for seed in game.seeds] for who in (ours, peer)]
-            gap = game.difference(*firsts)
+            seeds = [s for s in game.seeds if (name, s, ours) in by_key and (name, s, peer) in by_key]
+            firsts = [[np.load(cell_path(work, by_key[name, seed, who]))["quality"][0] for seed in seeds] for who in (ours, peer)]
+            gap = Game.of(game.source, work, seeds).difference(*firsts)
             clear = gap.p < 0.05 and (gap.low > 0 or gap.high < 0)
-            line.append(f"{have[ours].quality.value:.3f} / {have[peer].quality.value:.3f} ({100 * gap.value:+.1f}{'*' if clear else ''})")
+            line.append(f"{np.mean([f.mean() for f in firsts[0]]):.3f} / {np.mean([f.mean() for f in firsts[1]]):.3f} ({100 * gap.value:+.1f}{'*' if clear else ''})")
         lines.append(line)
     if all(cell == "–" for line in lines for cell in line[1:]):
         return ""
@@ -233,7 +234,8 @@ def _set_table(game: Game, rows: Sequence[Row]) -> str:
     for row in shown:
         money = [_shown(row.cost, digits=_digits(rows)), f"{row.calls:.2f}"] if priced else [f"{row.calls:.2f}"]
         mixed = [_shown(row.against_mixture, signed=True), _shown(row.area, signed=True), _shown(row.aiq)] if priced else []
-        lines.append([f"*{row.name}*" if row.kind == "control" else row.name, _shown(row.quality), *money, _shown(row.against_best, signed=True), *mixed])
+        few = f" ({row.splits} of {len(game.splits)} splits)" if row.splits < len(game.splits) else ""
+        lines.append([f"*{row.name}*" if row.kind == "control" else row.name + few, _shown(row.quality), *money, _shown(row.against_best, signed=True), *mixed])
     if priced:
         aiq, _ = mixture_area(game)
         lines.insert(4, ["*mixtures of two*", "–", "–", "–", "–", "–", "–", _shown(aiq)])

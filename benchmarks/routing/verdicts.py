@@ -10,7 +10,6 @@ adjusted p below .05 and an interval without zero.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -161,6 +160,7 @@ class Row:
     quality: Figure
     cost: Figure | None
     calls: float
+    splits: int
     settings: int
     fit: float
     decide: float
@@ -183,21 +183,20 @@ def rows_of(source: Source, work: Path) -> tuple[Game | None, list[Row], dict[st
     cells = [r for r in finished(work) if r["set"] == source.name]
     refused = {r["method"]: r["refused"] for r in cells if r["refused"]}
     played = [r for r in cells if not r["refused"] and r["method"] not in refused]
-    seeds = _complete(played)
-    names = [m for m in dict.fromkeys(r["method"] for r in played) if {r["seed"] for r in played if r["method"] == m} >= set(seeds)]
-    if not seeds:
+    if not played:
         return None, [], refused
-    game = Game.of(source, work, seeds)
-    found = [_row(game, name, [r for s in seeds for r in played if r["method"] == name and r["seed"] == s], work) for name in names]
+    games: dict[tuple[int, ...], Game] = {}
+    found = []
+    for name in dict.fromkeys(r["method"] for r in played):
+        mine = {r["seed"]: r for r in played if r["method"] == name}
+        seeds = tuple(sorted(mine))
+        if seeds not in games:
+            games[seeds] = Game.of(source, work, seeds)
+        found.append(_row(games[seeds], name, [mine[seed] for seed in seeds], work))
+    game = games[max(games, key=len)]
     for key in ("against_best", "against_mixture", "area"):
         found = _judged(found, key)
     return game, [*_controls(game), *found], refused
-
-
-def _complete(played: Sequence[dict[str, Any]]) -> list[int]:
-    """The splits that as many methods have finished as any."""
-    count = Counter(r["seed"] for r in played if kind_of(r["method"]) != "peer")
-    return sorted(seed for seed, n in count.items() if n == max(count.values()))
 
 
 def kind_of(name: str) -> str:
@@ -222,7 +221,7 @@ def _row(game: Game, name: str, cells: Sequence[dict[str, Any]], work: Path) -> 
     firsts = [q[0] for q in quality]
     kind = kind_of(name)
     row = Row(name, kind, game.mean(firsts), None,
-              float(np.mean([c["calls"] for c in cells])), min(len(q) for q in quality),
+              float(np.mean([c["calls"] for c in cells])), len(cells), min(len(q) for q in quality),
               float(np.mean([c["fit"] for c in cells])), float(np.mean([c["decide"] for c in cells])),
               against_best=game.difference(firsts, [s.score[:, s.best] for s in game.splits]))
     told = [c["expected"] for c in cells if c.get("expected")]
@@ -290,7 +289,7 @@ def _controls(game: Game) -> list[Row]:
     names = splits[0].names
 
     def row(name: str, kind: str, scores: list[np.ndarray], costs: list[np.ndarray], calls: float = 1.0) -> Row:
-        return Row(name, kind, game.mean(scores), game.mean([1000 * c for c in costs]) if game.priced else None, calls, 1, 0.0, 0.0)
+        return Row(name, kind, game.mean(scores), game.mean([1000 * c for c in costs]) if game.priced else None, calls, len(splits), 1, 0.0, 0.0)
 
     found = [row("best on dev", "control", [s.score[:, s.best] for s in splits], [s.cost[:, s.best] for s in splits])]
     if game.priced:
