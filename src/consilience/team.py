@@ -187,7 +187,7 @@ class Team:
         failure: ModelError | NoAnswerError = NoAnswerError(f"{self.name}: no member produced any text")
         for place, member in enumerate((last.member, *last.then)):
             try:
-                reply = (await member.ask(last.request)).noting(**last.note | ({"fallback": True} if place else {}))
+                reply = (await member.ask(last.request)).noting(**{**last.note, **({"fallback": True} if place else {})})
             except (ModelError, NoAnswerError) as error:
                 member.run.absent.append(absence(member, error))
                 failure = error
@@ -196,9 +196,9 @@ class Team:
                 break
         if last.otherwise is not None:
             if reply is None:
-                return last.otherwise.noting(**last.note | {"fallback": "last ask failed"})
+                return last.otherwise.noting(**{**last.note, "fallback": "last ask failed"})
             if not reply.text or (reply.unreadable(last.request.format) and last.otherwise.reading is not None):
-                return last.otherwise.noting(**last.note | {"fallback": "last ask unread"})
+                return last.otherwise.noting(**{**last.note, "fallback": "last ask unread"})
         if reply is None:
             raise failure
         return reply
@@ -268,7 +268,7 @@ class Team:
                         if not event.reply.text:
                             break
                         more = {"fallback": True} if place else {}
-                        yield Event("done", reply=event.reply.noting(**last.note | more))
+                        yield Event("done", reply=event.reply.noting(**{**last.note, **more}))
                         return
                     yield event
             except (ModelError, NoAnswerError) as error:
@@ -279,7 +279,7 @@ class Team:
         if last.otherwise is None:
             raise failure
         yield Event("delta", last.otherwise.text or "")
-        yield Event("done", reply=last.otherwise.noting(**last.note | {"fallback": "last ask failed"}))
+        yield Event("done", reply=last.otherwise.noting(**{**last.note, "fallback": "last ask failed"}))
 
     def power(self, kind: type[P]) -> P | None:
         """`Fits` and `Quotes` for any team; a merging team offers its child's powers once it is made."""

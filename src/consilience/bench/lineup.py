@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consilience.bench.experiment import Entry, Experiment, Seat
@@ -19,7 +19,7 @@ from consilience.registry import method as registered
 from consilience.saved import load
 from consilience.store import Store
 from consilience.team import Team
-from consilience.types import Draws, Reply, Request, Scope, digest
+from consilience.types import Draws, Event, Reply, Request, Scope, digest
 
 DECODING = (Level.TOKEN, Level.LATENT)
 """Levels whose teams' replies are draws: no member alone says what they say."""
@@ -115,9 +115,21 @@ class Decoded(Wrapper):
     async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
         """The draws, counted."""
         replies = await self.inner.generate(request, draws, scope)
-        for part in (part for reply in replies for part in reply.parts if part.asked == "decode"):
-            self.meter.add(part.usage, part.cost, part.seconds)
+        for reply in replies:
+            self._count(reply)
         return replies
+
+    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        """The stream, counted when it is done."""
+        async for event in self.inner.stream(request, draw, scope):
+            if event.reply is not None:
+                self._count(event.reply)
+            yield event
+
+    def _count(self, reply: Reply) -> None:
+        for part in reply.parts:
+            if part.asked == "decode":
+                self.meter.add(part.usage, part.cost, part.seconds)
 
 
 class Decoding(Decoded):

@@ -99,7 +99,7 @@ class Budgeted(Wrapper):
     Replies are charged at their recorded cost, whoever paid it first, so a warm store changes no result: wear it
     outside `Stored`. A call that cannot be paid in full is cut to the `max_tokens` that can (another request, another
     key); below `minimum` tokens it is a BudgetError. Prompt tokens are estimated for the reservation and settled
-    exactly, so a budget can be overdrawn by the error of one estimate, never by more. A recorded answer costs what was
+    exactly, so a budget can be overdrawn by the error of the calls at one time, never by more. A recorded answer costs what was
     recorded, and cannot be cut. What is inside has no ledger: it is paid for. Powers other than drawing carry no scope;
     a team pays for those (`gather.py`).
     """
