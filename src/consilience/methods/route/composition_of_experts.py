@@ -38,7 +38,7 @@ class CompositionOfExperts(Router):
     """Least share of neighbours of one kind for a question to have it; none: that of all but 15% of dev questions."""
     k: Count = 15
     """Neighbours that tell the kind."""
-    errors: float = 1.5
+    errors: float = 1.0
     """Standard errors by which an expert must beat the best member in its kind; 0: by anything."""
     groups: Count = 8
     """Groups of like questions where dev has no sub-tasks."""

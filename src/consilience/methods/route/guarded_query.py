@@ -28,7 +28,7 @@ class GuardedQuery(Router):
     For a team that answers to the public and shall stay with its subject: other languages, other subjects and texts
     without known words are told at no call. Domains are the sub-tasks (skills) of dev, or groups of like questions where
     it has none. The note says `domain`, `sure` and `rejected`. Words are hashed 1- and 2-grams; an expert must beat the
-    best member in its domain by 1.5 standard errors.
+    best member in its domain by a standard error.
     """
 
     paper: ClassVar = "Guarded Query Routing, arXiv 2505.14524"
@@ -52,7 +52,7 @@ class GuardedQuery(Router):
     def learn(self, table: Table) -> Learned:
         kinds, kind = categories(table.x, table.groups, self.groups)
         arrays, theta = fit_guard(table.texts, kind, len(kinds), self.width if self.guard == "wide" else 0, self.delta)
-        worth = clear(table.scores, kind, worths(table.scores, kind, len(kinds)), table.best, 1.5)
+        worth = clear(table.scores, kind, worths(table.scores, kind, len(kinds)), table.best, 1.0)
         return Learned({"theta": theta, "kinds": kinds}, {**arrays, "worth": worth})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
