@@ -16,10 +16,12 @@ from consilience.merge.write import WEIGHTS, appearing, cache_folder
 from consilience.types import Request, digest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 MANIFEST = "tuned.json"
 """What a checkpoint was tuned from, on what and how, beside the weights."""
+AT_ONCE = 8
+"""Texts in memory at a time; a larger batch is added up."""
 VERSION = 1
 """Goes up when equal inputs would give other weights."""
 
@@ -79,7 +81,7 @@ def _check_installed() -> None:
 
 
 def _train(base: Path, pairs: Sequence[Pair], tuning: Tuning, draft: Path) -> None:
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore[import-untyped]
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, PrinterCallback
     from trl import SFTTrainer
@@ -95,7 +97,9 @@ def _train(base: Path, pairs: Sequence[Pair], tuning: Tuning, draft: Path) -> No
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     shutil.rmtree(draft / "run", ignore_errors=True)
-    made: PreTrainedModel = trainer.model.merge_and_unload() if lora is not None else trainer.model
+    made: Any = trainer.model
+    if lora is not None:
+        made = made.merge_and_unload()
     made.to(dtype).save_pretrained(draft)
     for file in base.iterdir():
         if file.is_file() and file.suffix not in WEIGHTS and file.name != INDEX and not (draft / file.name).exists():
@@ -103,12 +107,13 @@ def _train(base: Path, pairs: Sequence[Pair], tuning: Tuning, draft: Path) -> No
 
 
 def _arguments(tuning: Tuning, rows: int, draft: Path) -> Any:
-    from trl import SFTConfig
     import torch
+    from trl import SFTConfig
 
-    steps = tuning.epochs * -(-rows // tuning.batch)
+    steps, at_once = tuning.epochs * -(-rows // tuning.batch), min(tuning.batch, AT_ONCE)
     return SFTConfig(
-        output_dir=str(draft / "run"), max_steps=steps, per_device_train_batch_size=tuning.batch,
+        output_dir=str(draft / "run"), max_steps=steps, per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=-(-tuning.batch // at_once),
         learning_rate=tuning.rate, lr_scheduler_type="cosine", warmup_steps=steps // 10, seed=tuning.seed,
         save_strategy="no", logging_strategy="no", report_to="none", disable_tqdm=True,
         bf16=False, use_cpu=not torch.cuda.is_available(), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})

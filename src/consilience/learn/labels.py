@@ -116,12 +116,16 @@ def histogram(method: str, found: Sequence[int], names: Sequence[str]) -> dict[s
     return {names[m]: counts[m] for m in range(len(names))}
 
 
-@lru_cache(maxsize=16)
 def taught(router: Model, folder: Path) -> Model:
     """The tuned checkpoint as a model on the router's host. TeamError when the folder is gone."""
     if not (folder / MANIFEST).exists():
         raise TeamError(f"the tuned router of this team is not in {folder} (the cache was emptied, or this is another "
                         "machine): fit the team again")
+    return _sibling(router, folder)  # type: ignore[arg-type]    # models are told apart by identity
+
+
+@lru_cache(maxsize=16)
+def _sibling(router: Model, folder: Path) -> Model:
     return weights_of(router).sibling(folder, f"{router.card.name}-tuned")
 
 

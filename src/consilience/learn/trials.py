@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table
@@ -12,7 +13,8 @@ from consilience.team import Team
 
 def team(method: Method, cast: Cast) -> Team:
     """A cast with another method."""
-    return Team(method, cast.members, standing=cast.standing, **{k: models for k, models in cast.roles.items() if models})
+    roles: dict[str, Any] = {name: models for name, models in cast.roles.items() if models}
+    return Team(method, cast.members, standing=cast.standing, **roles)
 
 
 async def trials(dev: Dev, cast: Cast, settings: Sequence[Aimed]) -> Trials:
