@@ -328,7 +328,8 @@ class Quote:
 class Scope:
     """What travels with a call and never enters a key: the budget, the deadline, whose question it is, wanted extras.
 
-    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`. `example` and `variant` let recorded
+    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`
+    and `alternatives` (as many likely tokens with them as the model gives). `example` and `variant` let recorded
     members find their line.
     """
 

@@ -10,8 +10,17 @@ from dataclasses import replace
 import pytest
 
 import consilience as cs
+from consilience.errors import TeamError
+from consilience.method import Method
+from consilience.methods.token.entropy_cascade import EntropyCascade
+from consilience.methods.token.logit_fusion import LogitFusion
+from consilience.methods.token.nudging import Nudging
+from consilience.methods.token.speculative_decoding import SpeculativeDecoding
+from consilience.methods.token.unite import Unite
+from consilience.model import Model, NextTokens, Price
 from consilience.models.openai import Endpoint
 from consilience.nursery import WEIGHTS
+from consilience.team import Team
 from consilience.types import Draws, Reply, Request, Sampling, Scope
 from tests.models.llama_server import served
 
@@ -76,3 +85,57 @@ def test_without_a_word_about_it_nothing_is_cut_off(url: str) -> None:
     text = ask(Endpoint("m", url, dialect="llamacpp"), hot)
     assert text.tokens is not None
     assert min(token.logprob for token in text.tokens) < -8
+
+
+@pytest.fixture(scope="module")
+def pair(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Model]]:
+    """Two endpoints with different tokenizers."""
+    with served(WEIGHTS / "generalist", tmp_path_factory.mktemp("llama2")) as other:
+        yield [Endpoint("bytes", url, dialect="llamacpp", price=Price(1, 1)),
+               Endpoint("pieces", other, dialect="llamacpp", price=Price(2, 2))]
+
+
+class TestTogether:
+    """Token-level teams of endpoints: a real server, and the same checkpoint here."""
+
+    def test_alone_it_writes_its_own_text(self, pair: list[Model]) -> None:
+        for model in pair:
+            assert write(LogitFusion(), [model]).text == ask(model, GREEDY).text
+
+    def test_fusion_over_the_union_of_likely_pieces(self, pair: list[Model]) -> None:
+        reply = write(Unite(), pair)
+        assert reply.text and reply.note["asked"]["bytes"] == reply.note["asked"]["pieces"] >= 1
+        assert reply.usage.calls == sum(reply.note["asked"].values()) and reply.cost is not None and reply.cost > 0
+        assert reply.text == write(Unite(), pair).text
+
+    def test_hand_over_asks_the_second_only_where_it_is_needed(self, pair: list[Model]) -> None:
+        a, b = pair
+        assert write(Nudging(gamma=0.0), pair, base=a, nudger=b).text == ask(a, GREEDY).text
+        assert write(Nudging(gamma=1.1), pair, base=a, nudger=b).text == ask(b, GREEDY).text
+        cascade = write(EntropyCascade(most=0.3), pair, small=a, large=b)
+        assert 0 < cascade.note["asked"]["pieces"] < cascade.note["asked"]["bytes"]
+
+    def test_draws_repeat_under_a_seed(self, pair: list[Model]) -> None:
+        hot = replace(GREEDY, sampling=Sampling(temperature=1.5, max_tokens=6))
+
+        async def texts() -> list[str | None]:
+            return [r.text for r in await Team(LogitFusion(pool="probabilities"), pair).generate(hot, Draws(6))]
+
+        first = asyncio.run(texts())
+        assert first == asyncio.run(texts()) and len(set(first)) > 1
+
+    def test_a_member_that_fails_leaves_and_the_rest_goes_on(self, pair: list[Model]) -> None:
+        gone = Endpoint("gone", "http://127.0.0.1:9/v1", dialect="llamacpp")
+        reply = write(LogitFusion(pool="probabilities"), [pair[0], gone])
+        assert reply.text == ask(pair[0], GREEDY).text and [a.member for a in reply.absent] == ["gone"]
+
+    def test_what_an_endpoint_cannot_do_is_said(self, pair: list[Model]) -> None:
+        fallback = write(SpeculativeDecoding(), pair, target=pair[0], draft=pair[1])
+        assert fallback.text == ask(pair[0], GREEDY).text and "drafts" in fallback.absent[0].detail
+        with pytest.raises(TeamError, match="either here or there"):
+            Team(LogitFusion(), [pair[0], cs.member("nursery/second_garden")])
+        assert Endpoint("x", "http://127.0.0.1:9/v1").power(NextTokens) is None
+
+
+def write(method: Method, models: list[Model], **roles: Model) -> Reply:
+    return asyncio.run(Team(method, models, **roles).generate(GREEDY))[0]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from consilience.errors import ConfigError, ModelError, did_you_mean
-from consilience.model import Card, Continue, P, Price
+from consilience.model import Card, Continue, NextTokens, P, Price
 from consilience.models.loops import PerLoop, all_of
+from consilience.models.remote import Remote
 from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, explain, no_answer,
                                      shares, split_thinking, transport_errors)
 from consilience.prompt import render
@@ -48,14 +49,16 @@ class Endpoint:
         self._client = PerLoop(self._connect)
         settings = self.wire.settings
         facts: dict[str, Any] = {"name": name or model, "price": price, "context": context, "settings": settings,
-                                 "powers": frozenset({"Continue"} if "continue" in settings else ()),
+                                 "powers": frozenset(_powers(settings)),
                                  "spec": f"openai:{model}" + (f"@{self.url}" if self.url != OPENAI_URL else ""), **card}
         self.card = Card(**facts, fingerprint=digest(["openai", self.url, model, self.wire.dialect.name, api,
                                                       sorted(self.wire.without), dict(self.wire.body)]))
 
     def power(self, kind: type[P]) -> P | None:
-        """`Continue`, where the server can."""
-        offered: Any = self if kind is Continue and "continue" in self.wire.settings else None
+        """`Continue`, where the server can; `NextTokens`, where it gives log-probabilities too."""
+        if kind.__name__ not in _powers(self.wire.settings):
+            return None
+        offered: Any = Remote(self) if kind is NextTokens else self
         return offered
 
     async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
@@ -136,6 +139,13 @@ class Endpoint:
         # The client's own HTTP client would be closed in whatever loop runs when it is collected, with a traceback.
         return AsyncOpenAI(api_key=self._key, base_url=self.url, max_retries=0, timeout=self.timeout,
                            http_client=DefaultAsyncHttpxClient())
+
+
+def _powers(settings: frozenset[str]) -> list[str]:
+    """Names of the powers that a server with these settings has."""
+    if "continue" not in settings:
+        return []
+    return [Continue.__name__, *([NextTokens.__name__] if "logprobs" in settings else [])]
 
 
 class _Story:

@@ -16,6 +16,8 @@ from consilience.types import Draws, Message, Request, Scope, Token, digest
 
 TOP_LOGPROBS = 5
 """Alternatives asked for at each token when log-probabilities are wanted."""
+MOST_LOGPROBS = 20
+"""The same where as many as possible are wanted (the extra `alternatives`), which chat endpoints give."""
 
 _PLAIN = frozenset({"temperature", "top_p", "stop", "seed", "logprobs", "n", "tools"})
 
@@ -25,7 +27,8 @@ class Dialect:
     """What a kind of server honours. `limit` is its name for max_tokens; `generation_config` says that it takes
     sampling in that field (`transformers serve`); `concurrency` is how many calls at once leave draws repeatable.
     `always` is sent where a request does not say otherwise, for servers whose defaults change what is sampled; `names`
-    are other names of settings; `echoes` says that a continued answer comes back with its beginning."""
+    are other names of settings; `echoes` says that a continued answer comes back with its beginning; `most_logprobs` are
+    the alternatives that its completions give."""
 
     name: str
     settings: frozenset[str]
@@ -36,13 +39,14 @@ class Dialect:
     always: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     echoes: bool = False
+    most_logprobs: int = TOP_LOGPROBS
 
 
 DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (
     Dialect("openai", _PLAIN, "max_completion_tokens"),
     Dialect("compatible", _PLAIN),
-    Dialect("vllm", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}),
-    Dialect("llamacpp", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}, echoes=True,
+    Dialect("vllm", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}, most_logprobs=MOST_LOGPROBS),
+    Dialect("llamacpp", _PLAIN | {"top_k", "min_p", "repetition_penalty", "continue"}, echoes=True, most_logprobs=MOST_LOGPROBS,
             always={"top_k": 0, "min_p": 0.0}, names={"repetition_penalty": "repeat_penalty"}),
     # One generator serves all its requests, so seeds hold only one call at a time; n and log-probabilities are ignored.
     Dialect("transformers", frozenset({"temperature", "top_p", "stop", "seed", "tools", "top_k", "min_p",
@@ -90,8 +94,9 @@ class Wire:
         if draws.n > 1:
             out["n"] = draws.n
         if "logprobs" in scope.extras:
-            out |= {"logprobs": TOP_LOGPROBS} if self.api == "completions" else {
-                "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            top = MOST_LOGPROBS if "alternatives" in scope.extras else TOP_LOGPROBS
+            out |= {"logprobs": min(top, self.dialect.most_logprobs)} if self.api == "completions" else {
+                "logprobs": True, "top_logprobs": top}
         self._prompt(request, out, extra)
         if extra:
             out["extra_body"] = extra

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from consilience.model import Card, Embed, Hidden, Measured, Model, NextTokens, Score, Verify, Weights, stream_whole, unworn
 from consilience.types import Draws, Event, Reply, Request, Scope, Token
@@ -23,8 +23,10 @@ class Wrapper:
 
     A subclass overrides `generate`, `again` (the same wrapper around another model) and, where it does something
     about every kind of call (retry, limit, count), `around`. Of `NextTokens` only `next` goes through it: decoding in
-    lockstep needs the members themselves.
+    lockstep needs the members themselves. An endpoint's tokens are calls, which wrappers with `passes_tokens` make.
     """
+
+    passes_tokens: ClassVar[bool] = False
 
     def __init__(self, inner: Model) -> None:
         self.inner = inner
@@ -55,6 +57,8 @@ class Wrapper:
         inner: Any = self.inner.power(kind)
         if inner is None or kind not in _PROXIES:
             return inner
+        if hasattr(inner, "over"):      # a power that asks the model for draws
+            return inner.over(self) if self.passes_tokens else inner
         proxy: Any = _PROXIES[kind](inner, self)
         return proxy
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar
 
 from consilience.model import Measured, Model
 from consilience.models.loops import PerLoop
@@ -50,6 +51,8 @@ class Rate:
 
 class Limited(Wrapper):
     """Keeps a model's calls within limits. All draws of one request count as so many requests."""
+
+    passes_tokens: ClassVar = True
 
     def __init__(self, inner: Model, limits: Limits = Limits()) -> None:
         super().__init__(inner)

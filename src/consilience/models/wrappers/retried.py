@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -36,6 +36,8 @@ class Retried(Wrapper):
 
     A model that answered no attempt is considered down for a while, and its calls fail at once (`Breaker`).
     """
+
+    passes_tokens: ClassVar = True
 
     def __init__(self, inner: Model, backoff: Backoff = Backoff(), breaker: Breaker | None = None) -> None:
         super().__init__(inner)
