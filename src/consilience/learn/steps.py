@@ -166,7 +166,7 @@ class Stepwise(Aimed):
     step_tokens: Count = field(default=512, kw_only=True)
     """Longest step."""
     delimiter: str = field(default=DELIMITER, kw_only=True)
-    """What ends a step."""
+    """What ends a step; without a space at its end, which many tokenizers join to the next word."""
     close: str = field(default="</think>", kw_only=True)
     """A mark that ends the reasoning; empty: only the model ends it."""
 

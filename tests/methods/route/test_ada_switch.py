@@ -87,7 +87,7 @@ def test_the_local_model_rewrites_at_most_twice() -> None:
 
 @pytest.mark.parametrize(("threshold", "calls"), [(.5, 1), (.8, 0), (.2, 4)])
 def test_a_probability_is_compared_with_the_threshold(threshold: float, calls: int) -> None:
-    one = Writer("local", script=LOCAL, sure=lambda r: .7 if "which is: two" in r.question else .3)
+    one = Writer("local", script=LOCAL, sure=lambda r: .7 if "which is:\n<<<\ntwo" in r.question else .3)
     cloud = Writer("cloud", script=CLOUD)
     reply = run(one, cloud, threshold=threshold)
     assert len(cloud.asked) == calls

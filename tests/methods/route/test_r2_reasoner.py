@@ -45,8 +45,8 @@ def test_sub_tasks_are_done_in_order_and_see_earlier_results_only() -> None:
     assert reply.text == "done by middle 9" and reply.reading == "9"
     assert reply.note["route"] == ["small", "large", "middle"] and len(reply.note["subtasks"]) == 3
     assert "(nothing)" in small.prompts[0] and "Add 1 and 2 " in small.prompts[0] + " "
-    assert "1. Add 1 and 2: done by small 9" in large.prompts[0] and "done by large" not in large.prompts[0]
-    assert "2. Multiply result 1 by 3: done by large 9" in middle.prompts[0]
+    assert "1. <<<\nAdd 1 and 2: done by small 9\n>>>" in large.prompts[0] and "done by large" not in large.prompts[0]
+    assert "2. <<<\nMultiply result 1 by 3: done by large 9" in middle.prompts[0]
     assert reply.usage.calls == 1 + 3 + 3 and reply.cost == pytest.approx(sum(p.cost or 0 for p in reply.parts))
 
 

@@ -68,6 +68,11 @@ def test_unknown_names_and_empty_questions_cost_a_turn() -> None:
     assert reply.text == "7" and reply.note["asked"] == []
 
 
+def test_an_answer_that_cannot_be_read_costs_a_turn() -> None:
+    assert run(router("<answer>many</answer>", "<answer>6")).text == "6"
+    assert run(router("<answer>many</answer>")).text == "and 2"
+
+
 def test_an_empty_answer_is_none_and_thoughts_are_private() -> None:
     one = router("<answer></answer>", "<think><answer>9</answer></think>", "<answer>8")
     assert run(one).text == "8"

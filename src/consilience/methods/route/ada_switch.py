@@ -19,7 +19,7 @@ THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 REWRITES = 2
 """Times that a step is written again."""
 
-JUDGED = Wording("{question}\n\n(The answer may be unfinished: judge its last step, which is: {step})")
+JUDGED = Wording("{question}\n\n(The answer may be unfinished: judge its last step alone, which is:\n<<<\n{step}\n>>>)")
 REWRITTEN = Wording("{question}\n\n(This next step was judged wrong; write another one:\n<<<\n{step}\n>>>)")
 
 

@@ -28,9 +28,9 @@ FORCED = "There are no more questions to ask. Write your answer between <answer>
 class RouterR1(Method):
     """A router model alternates thinking and calls of members, whose replies it reads in its context, and answers itself.
 
-    For questions of several facts that different members know. After `turns` actions it must answer; when it gives no
-    answer even then, the best member is asked. What it thinks is never read as an action; an unknown name costs a turn
-    and is told the list. Deviations: the protocol as a prompt, without the reinforcement learning that teaches it (a
+    For questions of several facts that different members know. After `turns` actions it must answer; when it gives none
+    that can be read even then, the best member is asked. What it thinks is never read as an action; an unknown name costs
+    a turn and is told the list. Deviations: the protocol as a prompt, without the reinforcement learning that teaches it (a
     model trained for it may be named as the router); actions and replies are turns of a conversation.
     """
 
@@ -59,7 +59,9 @@ class RouterR1(Method):
                 break
             done = action(said.text or "")
             if done is not None and done.kind == "answer":
-                return said.having(text=done.text, reading=None, tokens=None).noting(asked=asked)
+                if request.format is None or request.format.read(done.text) is not None:
+                    return said.having(text=done.text, reading=None, tokens=None).noting(asked=asked)
+                done = None
             if left:
                 heard = BROKEN if done is None else await self._information(request, members, done, asked)
                 turns += [Message("assistant", done.turn if done is not None else said.text or ""),
