@@ -7,10 +7,7 @@ from math import log
 
 import pytest
 
-from consilience.errors import TeamError
-from consilience.learn.confidence import certainty
 from consilience.methods.route.cascade import Cascade
-from consilience.methods.text.majority_vote import MajorityVote
 from consilience.methods.text.majority_vote import MajorityVote
 from consilience.model import Price
 from consilience.reading import Choice
@@ -25,15 +22,6 @@ CHEAP, DEAR = Price(1, 1), Price(9, 9)
 
 def said(text: str, *chances: float) -> Reply:
     return Reply(text, model="m", tokens=tuple(Token(text, log(p)) for p in chances))
-
-
-def test_certainty() -> None:
-    y1, y2 = said("A", *[.9] * 9, .1), said("A", *[.72] * 10)
-    assert certainty(QUESTION, y1, "mean") > certainty(QUESTION, y2, "mean")
-    assert certainty(QUESTION, y1, "min") == pytest.approx(.1) and certainty(QUESTION, y2, "min") == pytest.approx(.72)
-    assert certainty(QUESTION, said("A"), "mean") == 0 and certainty(QUESTION, said("hm", .9), "mean") == 0
-    with pytest.raises(TeamError, match="log-probabilities"):
-        certainty(QUESTION, Reply("A"), "mean")
 
 
 def knowing(name: str, right: dict[str, float], price: Price, draws: dict[int, str] | None = None) -> Scripted:

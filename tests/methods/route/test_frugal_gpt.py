@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from consilience.errors import ConfigError, TargetError
-from consilience.learn.answers import Judge, reader
 from consilience.learn.ladder import Did, Ladder, above
 from consilience.methods.route.frugal_gpt import FrugalGPT
 from consilience.model import Price
@@ -106,12 +105,6 @@ def test_scores_strictly_inside_give_the_first_at_0_and_the_last_at_1() -> None:
     seen = Ladder(did, did, sure, np.ones((2, 2), bool), tuple(np.stack([above(s, 0.0), above(s, 1.0)]) for s in sure))
     quality, cost, _ = seen.play((0, 1), np.array([[0], [1]]))
     assert cost.tolist() == [[1, 1], [6, 6]] and quality.tolist() == [[1, 0], [0, 1]]
-
-
-def test_no_answer_to_learn_from_is_an_even_chance() -> None:
-    judge, unseen = Judge.of(reader("tfidf", ["one", "two"]), ["one", "two"], [[None, None]], np.zeros((2, 1)),
-                             [(np.array([0]), np.array([1])), (np.array([1]), np.array([0]))])
-    assert unseen.tolist() == [[.5, .5]] and judge.rate("one", "x", 0) == .5
 
 
 def test_of_many_members_those_of_the_best_pairs_are_searched() -> None:
