@@ -162,7 +162,7 @@ def test_what_is_expected_holds_for_new_questions() -> None:
             score = np.mean([chance[s.reply.parts[0].model, e.question.split()[0]] for s, e in zip(row, new, strict=True) if s.reply])
             cost = 1000 * np.mean([s.reply.cost for s in row if s.reply is not None and s.reply.cost is not None])
             assert score >= told["quality"][1] and score == pytest.approx(told["quality"][0], abs=.1), "no more is promised"
-            assert cost == pytest.approx(told["cost_per_1k"][0], rel=.25), "a kind of question may change hands as a whole"
+            assert cost <= 1.1 * options.get("max_cost_per_1k", 5.0), "a kind of question may change hands as a whole"
 
 
 def test_prices_and_lots() -> None:
