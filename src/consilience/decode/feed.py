@@ -63,23 +63,26 @@ class Feed:
 
     def _catch_up(self, places: Sequence[int], pending: Sequence[Sequence[int]], last: int, states: bool,
                   flat: bool) -> tuple[Tensor, Tensor | None]:
-        logits: Tensor | None = None
-        hidden: Tensor | None = None
+        parts: list[Tensor] = []
+        states_parts: list[Tensor] = []
+        order: list[int] = []
         for chunk in _chunks(self._jobs(places, pending)):
             got, state = self.slots.push_with_states([j.place for j in chunk], [j.ids for j in chunk], last=last, states=states)
             got = got[:, None, :self.vocabulary] if last == 1 else got[..., :self.vocabulary]
-            if logits is None:
-                logits = got.new_zeros(len(places), last, self.vocabulary)
+            if got.shape[1] < last:
+                got = torch.cat([got.new_zeros(len(got), last - got.shape[1], got.shape[2]), got], 1)
             for job in chunk:
                 self.slots.fork(job.place, [place for _, place in job.twins])
             origin = [i for i, job in enumerate(chunk) for _ in range(1 + len(job.twins))]
-            target = [index for job in chunk for index in (job.index, *(i for i, _ in job.twins))]
-            logits[target, last - got.shape[1]:] = got[origin]
+            order += [index for job in chunk for index in (job.index, *(i for i, _ in job.twins))]
+            whole = len(origin) == len(chunk)
+            parts.append(got if whole else got[origin])
             if state is not None:
-                hidden = state.new_zeros(len(places), state.shape[1]) if hidden is None else hidden
-                hidden[target] = state[origin]
-        if logits is None:
-            raise ValueError("no rows were asked about")
+                states_parts.append(state if whole else state[origin])
+        logits, hidden = torch.cat(parts), torch.cat(states_parts) if states_parts else None
+        if order != list(range(len(order))):
+            back = sorted(range(len(order)), key=order.__getitem__)
+            logits, hidden = logits[back], hidden[back] if hidden is not None else None
         return logits[:, 0] if flat else logits, hidden
 
     def _jobs(self, places: Sequence[int], pending: Sequence[Sequence[int]]) -> list[_Job]:

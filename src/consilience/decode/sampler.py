@@ -47,6 +47,7 @@ class Plan:
     penalty: Tensor
     seen: Tensor | None
     all_greedy: bool
+    some_greedy: bool
     widest: int
     """How many of the best tokens the filters must look at; 0 when no row filters."""
 
@@ -66,13 +67,17 @@ class Plan:
                    column([s.top_p for s in samplings], torch.float64),
                    column([s.min_p for s in samplings], torch.float64),
                    column([s.repetition_penalty for s in samplings]), _seen(samplings, texts, vocabulary, device),
-                   not drawn, wide if filtered else 0)
+                   not drawn, len(drawn) < len(samplings), wide if filtered else 0)
 
     def choose(self, scores: Tensor, indices: Sequence[int]) -> Tensor:
         """Token ids [rows] from float32 scores [rows, vocabulary]; `indices` are the tokens' indices in their rows."""
         scores = self._punished(scores, self.seen)
-        best = scores.argmax(-1)
-        chosen = best if self.all_greedy else torch.where(self.greedy, best, self.draw(self._filtered(scores), indices))
+        if self.all_greedy:
+            chosen = scores.argmax(-1)
+        else:
+            chosen = self.draw(self._filtered(scores), indices)
+            if self.some_greedy:
+                chosen = torch.where(self.greedy, scores.argmax(-1), chosen)
         if self.seen is not None:
             note(self.seen, chosen)
         return chosen
@@ -89,7 +94,7 @@ class Plan:
         index = torch.tensor(which, device=self.greedy.device)
         return Plan(tuple(self.keys[i] for i in which), self.greedy[index], self.temperature[index], self.top_k[index],
                     self.top_p[index], self.min_p[index], self.penalty[index],
-                    None if self.seen is None else self.seen[index], self.all_greedy, self.widest)
+                    None if self.seen is None else self.seen[index], self.all_greedy, self.some_greedy, self.widest)
 
     def _punished(self, scores: Tensor, seen: Tensor | None) -> Tensor:
         if seen is None:

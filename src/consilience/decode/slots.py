@@ -49,6 +49,17 @@ def token_bytes(config: Any, dtype: torch.dtype) -> int:
     return 2 * text.num_hidden_layers * heads * size * dtype.itemsize
 
 
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """Places as runs of neighbours: first and count."""
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        if runs and sum(runs[-1]) == place:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((place, 1))
+    return runs
+
+
 class Slots(Cache):
     """Rows of one model. `length[row]` is the number of valid columns.
 
@@ -58,10 +69,11 @@ class Slots(Cache):
     def __init__(self, model: PreTrainedModel, limit: int | None = None, lean: Lean | None = None) -> None:
         super().__init__(layers=[DynamicLayer()])
         self.model, self.lean = model, lean
-        self.device, self.dtype = model.device, model.dtype
+        weight = model.get_input_embeddings().weight
+        self.device, self.dtype = weight.device, weight.dtype
         self.length: list[int] = []
         self.limit = limit
-        self._step = width_step(model.dtype)
+        self._step = width_step(self.dtype)
         self._masks = _Masks(model.config.get_text_config())
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
@@ -137,7 +149,7 @@ class Slots(Cache):
             len(self.length), len(self.length) + lanes - n)
         lead = start + [self.length[place] if place < len(self.length) else 0 for place in spare]
         width = -(-(max(lead) + q) // self._step) * self._step
-        self.reserve(max(places[-1] + 1, spare.stop if lanes > n else 0), width)
+        self.reserve(max(len(self.length), spare.stop if lanes > n else 0), width)
         flat = torch.tensor([[*row, *[0] * (q - len(row))] for row in ids] + [[0] * q] * (lanes - n), device=self.device)
         position = torch.tensor(lead, device=self.device)[:, None]
         if q > 1:
@@ -194,11 +206,12 @@ class Slots(Cache):
         size = self.length[row]
         self.open(len(fresh))
         self.reserve(len(self.length), size)
-        index = torch.tensor(list(into), device=self.device)
+        runs = _runs(into)
         for held in (self._keys, self._values):
             for layer in held:
                 tensor = self._hold(held, layer, held[layer].shape[1], held[layer].shape[3])
-                tensor[index, :, :size] = tensor[row, :, :size].clone()
+                for first, count in runs:
+                    tensor[first:first + count, :, :size] = tensor[row, :, :size]
         for place in into:
             self.length[place] = size
 

@@ -47,11 +47,13 @@ class Lockstep:
 
     def combine(self, logits: Tensor, rows: Sequence[Row]) -> Tensor:
         """The combined scores; a member whose numbers are not finite leaves the rows where that is so."""
-        scores = self.combiner.combine(logits)
+        scores: Tensor = self.combiner.combine(logits)
+        if len(self.feeds) == 1:
+            return scores
         sound = torch.isfinite(scores.amax(-1)).tolist()
         ill = [i for i, row in enumerate(rows) if row.gone or not sound[i]]
-        if len(self.feeds) == 1 or not ill:
-            return scores  # type: ignore[no-any-return]
+        if not ill:
+            return scores
         finite = torch.isfinite(logits[:, ill].amax(-1)).T.tolist()
         groups: dict[frozenset[int], list[int]] = {}
         for i, each in zip(ill, finite, strict=True):
