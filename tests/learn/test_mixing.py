@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from consilience.decode.policy import Sight
-from consilience.learn.mixing import Averaged, Mixed, softmax
+from consilience.learn.mixing import Mixed, Pooled, softmax
 
 P, Q = torch.tensor([[.9, .1]]).log(), torch.tensor([[.5, .5]]).log()
 
@@ -37,10 +37,14 @@ def test_everybody_is_asked_first() -> None:
     assert ask is not None and ask.all()
 
 
-def test_averages_go_on_without_a_member() -> None:
-    mean = Averaged((.2, .3, .5))
-    assert mean.without(frozenset({2})) == Averaged((.4, .6)) and Averaged((1.0, 0.0)).without(frozenset({0})) is None
-    assert Averaged((.5, .5)).combine(torch.stack([P, Q])).exp()[0].tolist() == pytest.approx([.7, .3])
+def test_pools_go_on_without_a_member() -> None:
+    mean = Pooled("probabilities", (.25, .25, .5), 1.0)
+    assert mean.without(frozenset({2})) == Pooled("probabilities", (.5, .5), 1.0)
+    assert Pooled("logits", (1.0, 0.0), 1.0).without(frozenset({0})) is None
+    assert Pooled("probabilities", (.5, .5), 1.0).combine(torch.stack([P, Q])).exp()[0].tolist() == pytest.approx([.7, .3])
+    product = Pooled("logits", (1.0, 1.0), 1.0)
+    assert product.combine(torch.stack([P, Q])).softmax(-1)[0].tolist() == pytest.approx([.9, .1])
+    assert product.without(frozenset({1})) == Pooled("logits", (1.0,), 1.0), "a product of the others"
 
 
 def test_weights() -> None:

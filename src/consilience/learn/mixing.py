@@ -13,23 +13,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Averaged:
-    """The weighted mean of the members' probabilities (linear opinion pool), with the same weights for all questions."""
+Pool = Literal["logits", "probabilities", "confidence"]
 
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Combines by a weighted mean of logits or of probabilities, or of probabilities weighted by certainty at this token."""
+
+    pool: Pool
     weights: tuple[float, ...]
+    tau: float
 
     def combine(self, logits: Tensor) -> Tensor:
-        """[members, rows, vocabulary] to [rows, vocabulary]."""
+        """[members, rows, vocabulary] to [rows, vocabulary]: log-probabilities up to a constant per row."""
         import torch
-        from consilience.decode.tensors import log_probs, mix_log
+        from consilience.decode.tensors import entropy, log_probs, mix_log, weigh
+        if self.pool == "logits":
+            return weigh(self.weights, logits)
+        log_p = log_probs(logits)
+        weights = torch.tensor(self.weights, dtype=torch.float32, device=logits.device)[:, None].expand(log_p.shape[:2])
+        if self.pool == "confidence":
+            weights = torch.softmax(weights.log() - entropy(log_p) / self.tau, dim=0)
+        return mix_log(weights, log_p)
 
-        return mix_log(torch.tensor(self.weights, device=logits.device), log_probs(logits))
-
-    def without(self, gone: frozenset[int]) -> Averaged | None:
-        """The mean of the others; None when those have no weight."""
+    def without(self, gone: frozenset[int]) -> Pooled | None:
+        """The pool of the others, their weights made to sum to 1; None when those have no weight."""
         left = [w for i, w in enumerate(self.weights) if i not in gone]
-        return Averaged(tuple(w / sum(left) for w in left)) if sum(left) > 0 else None
+        return Pooled(self.pool, tuple(w / sum(left) for w in left), self.tau) if sum(left) > 0 else None
 
 
 @dataclass(frozen=True)

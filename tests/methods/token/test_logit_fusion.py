@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from consilience.errors import NoAnswerError, TeamError
-from consilience.methods.token.logit_fusion import LogitFusion, Pooled
+from consilience.learn.mixing import Pooled
+from consilience.methods.token.logit_fusion import LogitFusion
 from consilience.model import Model
 from consilience.models.local import LocalHost, LocalModel
 from consilience.team import Team
@@ -144,3 +145,17 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
         bare = LocalModel(checkpoint(tmp_path / "bare", template=None), host=host)
         with pytest.raises(NoAnswerError, match="0 tokens, at least one is needed"):
             asyncio.run(Team(LogitFusion(), [bare, bare]).generate(Request.of("")))
+
+
+def test_weights_may_be_the_dev_scores(three: list[Model]) -> None:
+    by_dev = Team(LogitFusion(weights="dev"), three, standing=(.2, .6, .2))
+    assert text(by_dev) == text(Team(LogitFusion(weights=(1.0, 3.0, 1.0)), three))
+    assert text(Team(LogitFusion(weights="dev"), three)) == text(Team(LogitFusion(), three)), "equal without dev"
+    only = Team(LogitFusion(weights="dev"), three, standing=(0.0, .5, 0.0))
+    assert text(only) == asyncio.run(three[1].generate(REQUEST))[0].text
+
+
+def test_a_product_of_experts_is_sharper_and_of_logits_alone(three: list[Model]) -> None:
+    assert text(Team(LogitFusion(product=True), three)) == text(Team(LogitFusion(), three)), "the likeliest token is the same"
+    with pytest.raises(TeamError, match="product"):
+        Team(LogitFusion(pool="probabilities", product=True), three)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from consilience.decode.policy import Speculation
 from consilience.errors import TeamError
 from consilience.gather import Members, write_together
-from consilience.learn.mixing import Averaged
+from consilience.learn.mixing import Pooled
 from consilience.method import Cast, Count, Level, Method, Share
 from consilience.model import NextTokens
 from consilience.registry import register
@@ -43,5 +43,5 @@ class CollaborativeSpeculation(Method):
     async def run(self, request: Request, members: Members) -> Reply:
         *others, drafter = members.ranking
         weights = (*((1 - self.share) / len(others),) * len(others), self.share)
-        scheme = Speculation(Averaged(weights), len(others), self.length, turns=True)
+        scheme = Speculation(Pooled("probabilities", weights, 1.0), len(others), self.length, turns=True)
         return await write_together([*others, drafter], request, scheme, members.ranking)
