@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilience.learn.surprise import COUNT, LEVELS, MEAN, SUM, Measure, features, nearest
+from consilience.learn.surprise import (
+    COUNT,
+    LEVELS,
+    MEAN,
+    SUM,
+    Measure,
+    features,
+    nearest,
+)
 
 ONE_DOUBT, EVEN = [log(.9)] * 9 + [log(.1)], [log(.72)] * 10
 

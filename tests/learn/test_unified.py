@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilience.learn.unified import Planner, after, columns, evidence, expected_best, fit_posts, mixing, normals, revealed, root, subsets
+from consilience.learn.unified import (
+    Planner,
+    after,
+    columns,
+    evidence,
+    expected_best,
+    fit_posts,
+    mixing,
+    normals,
+    revealed,
+    root,
+    subsets,
+)
 
 POINTS = normals(2)
 CALM = np.zeros((4, 2, 2))

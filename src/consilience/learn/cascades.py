@@ -230,7 +230,7 @@ async def own_word(request: Request, reply: Reply, member: Member, n: int = 1, t
     nothing where there is no answer to check, or the member fails."""
     if not usable(request, reply):
         return []
-    check = put(request, "check", answer=reply.text).sampled(temperature=temperature)
+    check = put(request, "check", answer=reply.text or "").sampled(temperature=temperature)
     try:
         [verdicts] = (await ask_all([member], check, n)).by_member
     except NoAnswerError:

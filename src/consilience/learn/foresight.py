@@ -15,7 +15,16 @@ from consilience.learn.embedding import Encoder, encode
 from consilience.learn.estimators import fit_ridge, linear
 from consilience.learn.routers import lot
 from consilience.learn.table import Table
-from consilience.learn.unified import FAILED, Planner, after, evidence, fit_posts, normals, root, subsets
+from consilience.learn.unified import (
+    FAILED,
+    Planner,
+    after,
+    evidence,
+    fit_posts,
+    normals,
+    root,
+    subsets,
+)
 from consilience.learn.wayfinding import Rehearsed, planned_cost
 from consilience.method import Learned
 from consilience.types import Reply, Request
@@ -159,7 +168,8 @@ async def walk(guide: Guide, way: tuple[float, float], request: Request, members
     import numpy as np
 
     planner, ante, (price, gamma) = guide.planner, guide.before(request.question), way
-    state, got, dear = 0, [None] * len(members), np.array([lot(request.question) < gamma])
+    state, dear = 0, np.array([lot(request.question) < gamma])
+    got: list[Reply | None] = [None] * len(members)
     while True:
         told = await shown([request], [got], rating)
         quality = guide.quality(request.question, state, ante, told)

@@ -115,7 +115,8 @@ class Ladder:
         import numpy as np
 
         parts = [self.play(p.order, np.array([p.picks], dtype=np.int64).reshape(1, -1)) for p in plans]
-        return Trials(*(np.concatenate(column) for column in zip(*parts, strict=True)), best)
+        score, cost, seconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Trials(score, cost, seconds, best)
 
     def plans(self, lists: Sequence[tuple[int, ...]], latency: float | None = None) -> list[Plan]:
         """Plans over these lists that no other beats in both score and cost, cheap to dear, at most `PLANS`.

@@ -41,7 +41,8 @@ class Samples:
         at = list(chosen)
         solved = (self.right[at] >= min(solid, self.draws)).any(axis=0)
         wrong = ((self.sure[at] >= 1 - 1e-9) & (self.table.scores.T[at] < 0.5)).any(axis=0)
-        return float(solved.mean()) - (weight * float(np.mean(wrong[solved])) if solved.any() else 0.0)
+        count = int(np.sum(solved))
+        return float(np.mean(solved)) - (weight * int(np.sum(solved & wrong)) / count if count else 0.0)
 
     def play(self, sets: Sequence[Sequence[int]]) -> Trials:
         """What each set would have answered: the surest member, ties to the better on dev, then to the cheaper."""
@@ -55,7 +56,8 @@ class Samples:
             at = [m for m in order if m in chosen]
             pick = np.array(at)[np.round(self.sure[at], 9).argmax(axis=0)]
             parts.append((table.scores[rows, pick], table.costs[:, at].sum(axis=1), table.seconds[:, at].max(axis=1)))
-        return Trials(*(np.stack(column) for column in zip(*parts, strict=True)), table.scores[:, table.best])
+        score, paid, seconds = (np.stack(column) for column in zip(*parts, strict=True))
+        return Trials(score, paid, seconds, table.scores[:, table.best])
 
     def search(self, size: int, weight: float, solid: int) -> tuple[int, ...]:
         """The set of 2 to `size` members with the highest objective; ties to the smaller, then to team order."""

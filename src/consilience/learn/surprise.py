@@ -20,6 +20,8 @@ SUM, MEAN, COUNT = -3, -2, -1
 """Places of the features after the quantiles."""
 LAYERS = (32, 32)
 """The combiner's network."""
+FEW = 40
+"""Answers below which the network is no candidate among others."""
 
 Rule = Literal["sum", "average", "quantile", "learned"]
 
@@ -76,12 +78,12 @@ def chosen(candidates: Sequence[tuple[Rule, float]], seen: Sequence[Sequence[flo
     of every question (`UNREAD` without features); what is learned judges each question by other folds."""
     import numpy as np
 
-    there = np.flatnonzero([bool(s) for s in seen])
-    table = np.full((len(seen), len(LEVELS) + 3), np.nan)
-    for i in there:
-        table[i] = seen[i]
+    table = np.array([list(s) or [np.nan] * (len(LEVELS) + 3) for s in seen])
+    there = np.flatnonzero(~np.isnan(table[:, 0]))
     best: tuple[float, Measure, np.ndarray] | None = None
     for rule, level in candidates if len(there) else ():
+        if rule == "learned" and len(there) < FEW and len(candidates) > 1:
+            continue
         sure = np.full(len(seen), UNREAD)
         measure = learned(table[there], small[there], large[there]) if rule == "learned" else Measure(rule, level)
         for here, others in folds if rule == "learned" else [(there, there)]:

@@ -38,7 +38,7 @@ def normals(members: int) -> np.ndarray:
     import numpy as np
 
     try:
-        from scipy.stats.qmc import Sobol
+        from scipy.stats.qmc import Sobol  # type: ignore[import-untyped]
     except ImportError:
         raise MissingExtraError("route", "fitting cascade-routing") from None
     even = Sobol(members, scramble=True, rng=0).random(POINTS)

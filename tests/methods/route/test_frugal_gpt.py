@@ -20,7 +20,7 @@ from tests.members import Answer, Scripted, down
 from tests.methods.questions import split
 
 CHEAP, DEAR = Price(1, 1), Price(30, 30)
-WORDS = "apple berry cedar daisy elder fern grape hazel iris jade kale lily mint nut oak pear quince rose sage thyme".split()
+WORDS = ["apple", "berry", "cedar", "daisy", "elder", "fern", "grape", "hazel", "iris", "jade", "kale", "lily", "mint", "nut", "oak", "pear", "quince", "rose", "sage", "thyme"]
 DEV = split([(f"{word} {kind}", "A") for word in WORDS for kind in ("sum", "law")])
 
 

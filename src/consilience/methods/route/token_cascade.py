@@ -48,7 +48,8 @@ class TokenCascade(Ordered):
         import numpy as np
 
         large, folds = climb.asked.scores[:, climb.order[-1]], climb.asked.folds(self.folds)
-        sure, values, arrays = np.full((len(climb.order), len(climb)), UNREAD), {}, {}
+        sure, values = np.full((len(climb.order), len(climb)), UNREAD), {}
+        arrays: dict[str, np.ndarray] = {}
         for m in climb.order[:-1]:
             seen = [[] if r is None else r.note["evidence"] for r in climb.replies[m]]
             measure, sure[m] = chosen(self._candidates(), seen, climb.tried.scores[:, m], large, folds)
