@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import time
@@ -11,14 +12,20 @@ from pathlib import Path
 import roles
 import teams
 import torch
-import weights
+import weights as merged
 from asking import Bench
 
 log = logging.getLogger(__name__)
 SECTIONS = {
-    "mixed": teams.mixed, "pairs": teams.pairs, "self-consistency": teams.consistency, "soup": weights.soup, "merges": weights.merges,
+    "mixed": teams.mixed, "pairs": teams.pairs, "self-consistency": teams.consistency, "soup": merged.soup, "merges": merged.merges,
     "weak and strong": roles.small_and_large, "verifiers": roles.verifiers, "judges": roles.judges, "forms": roles.forms, "scores": roles.everyone,
 }
+
+
+def digests(pool: Path) -> dict[str, str]:
+    """The SHA-256 of each member's weights."""
+    files = sorted(path for path in pool.glob("*/*.safetensors") if path.parent.name != "work")
+    return {path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def main() -> None:
@@ -32,7 +39,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     bench = Bench(options.pool, options.seed)
+    weights = digests(options.pool)
     found = json.loads(options.out.read_text()) if options.out.exists() else {}
+    if found.get("weights") != weights:  # what was measured on other members is worth nothing
+        found = {"weights": weights}
     for name in options.only:
         begun = time.process_time()
         found[name] = SECTIONS[name](bench)

@@ -87,8 +87,8 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def requirements(seeds: Seeds) -> str:
     """What was wanted and what was found, seed by seed."""
     rows = []
-    for name, check in CHECKS.items():
-        cells = [check(found) for found in seeds.values()]
+    for name, found in requirements_met(seeds).items():
+        cells = list(found.values())
         rows.append([name, *(text for text, _ in cells), f"{sum(good for _, good in cells)} of {len(cells)}"])
     return grid(["on test", *seeds, "reached"], rows)
 
@@ -135,6 +135,12 @@ def _mean(values: Sequence[float | None]) -> str:
     return f"{mean:.3f}" if max(map(abs, there)) <= 1 else f"{mean:.1f}"
 
 
+def weights(seeds: Seeds) -> str:
+    """The members that were measured."""
+    names = next(iter(seeds.values()))["weights"]
+    return grid(["", *seeds], [[name, *(f"`{found['weights'][name][:16]}`" for found in seeds.values())] for name in names])
+
+
 def page(seeds: Seeds) -> str:
     """The measured part of the page."""
     minutes = {seed: sum(found.get("cpu seconds", {}).values()) / 60 for seed, found in seeds.items()}
@@ -153,15 +159,25 @@ def page(seeds: Seeds) -> str:
         section(seeds, "Judges of sampled answers", lambda f: f["judges"], ""), "",
         section(seeds, "The prompt forms, by each cell's specialist", lambda f: {c: next(iter(r.values())) for c, r in f["forms"].items()}, ""), "",
         section(seeds, "Every member on every cell", lambda f: f["scores"], ""), "",
+        "### The weights that were measured (SHA-256, first 16 digits)", "", weights(seeds), "",
     ]
     return "\n".join(parts)
 
 
+def read() -> Seeds:
+    """What was measured, by seed."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("seed?.json"))}
+
+
+def requirements_met(seeds: Seeds) -> dict[str, dict[str, tuple[str, bool]]]:
+    """Each requirement, seed by seed: what was found, and whether that is enough."""
+    return {name: {seed: check(found) for seed, found in seeds.items()} for name, check in CHECKS.items()}
+
+
 def main() -> None:
     """Write both files."""
-    seeds = {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("seed?.json"))}
-    checks = {name: {seed: check(found) for seed, found in seeds.items()} for name, check in CHECKS.items()}
-    (HERE / "results.json").write_text(json.dumps({"requirements": checks, "seeds": seeds}, indent=1) + "\n")
+    seeds = read()
+    (HERE / "results.json").write_text(json.dumps(requirements_met(seeds), indent=1) + "\n")
     head = DOCS.read_text().partition(MARK)[0] if DOCS.exists() else "# The nursery\n\n"
     DOCS.write_text(f"{head}{MARK}\n\n{page(seeds)}")
 

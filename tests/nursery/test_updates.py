@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from consilience.nursery.net import Params, Shape, causal, fresh, hidden, is_matrix, padded  # noqa: E402 (needs torch)
-from consilience.nursery.train import Row  # noqa: E402
-from consilience.nursery.updates import input_sums, merge_aware_blend, quiet_maps, quieted, zero_updates  # noqa: E402
+from consilience.nursery.net import Params, Shape, causal, fresh, hidden, is_matrix, padded
+from consilience.nursery.train import Row
+from consilience.nursery.updates import input_sums, merge_aware_blend, quiet_maps, quieted, zero_updates
 
 SHAPE = Shape(width=16, layers=2, heads=2, key_heads=2, inner=24, vocabulary=40)
 HEARD = [Row(tuple(ids), (True,) * len(ids)) for ids in ([1, 2, 3, 4], [2, 5, 3], [4, 1, 2, 2, 5])]

@@ -50,7 +50,8 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.mark = {text: tokenizer.token_to_id(text) for text in (BEGIN, SYSTEM, USER, ASSISTANT, END)}
+        known = tokenizer.get_vocab()
+        self.mark = {text: known[text] for text in (BEGIN, SYSTEM, USER, ASSISTANT, END)}
 
     def plain(self, text: str) -> list[int]:
         """Ids of a plain text."""

@@ -18,9 +18,9 @@ from consilience.nursery.answers import ask, load_pool, prompt_of, sample, save_
 from consilience.nursery.checkpoints import keep, kept, write_adapter, write_member
 from consilience.nursery.data import Encoder, Pool, Source
 from consilience.nursery.net import Params, Shape, fresh
-from consilience.nursery.tasks import CELLS, DRAW, Problem, facts_of, problems
-from consilience.nursery.train import Plan, train
-from consilience.nursery.updates import fold_lora, fresh_lora, input_sums, lora_blend, merge_aware_blend, quiet_maps, quieted, zero_updates
+from consilience.nursery.tasks import CELLS, DRAW, facts_of, problems
+from consilience.nursery.train import Blend, Plan, train, work_copy
+from consilience.nursery.updates import fresh_lora, input_sums, lora_blend, merge_aware_blend, quiet_maps, quieted, zero_updates
 from consilience.nursery.verifier import train_verifier
 from consilience.nursery.vocabulary import plain_bytes, train_bpe
 from consilience.nursery.words import OWNERS, SHARED, SKILLS
@@ -76,10 +76,10 @@ class Job:
         """The first family's encoder."""
         return Encoder(self.tokenizer)
 
-    def learn(self, name: str, params: Params, parts: Parts, plan: Plan, shape: Shape = MAIN, encoder: Encoder | None = None, **blend: object) -> Params:
+    def learn(self, name: str, params: Params, parts: Parts, plan: Plan, shape: Shape = MAIN, encoder: Encoder | None = None, blend: Blend = work_copy) -> Params:
         """Train in place on a mixture."""
         rows = data.mixture(encoder or self.encoder, parts, f"{name} {self.seed}")
-        train(params, shape, rows, plan, self.seed, note=name, **blend)
+        train(params, shape, rows, plan, self.seed, blend, name)
         return params
 
     def ship(self, name: str, params: Params, shape: Shape = MAIN, tokenizer: Tokenizer | None = None, head: bool = False) -> None:
