@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from math import log, nan
 from typing import Any
@@ -12,9 +13,13 @@ import pytest
 from consilience.errors import BudgetError, ConfigError, TargetError, TeamError
 from consilience.method import Scored
 from consilience.methods.route.cascade import Cascade
+from consilience.methods.route.frugal_gpt import FrugalGPT
 from consilience.model import Price
+from consilience.models.recorded import Recorded, Recording
 from consilience.reading import Choice
 from consilience.saved import load, save
+from consilience.tasks.build import Options
+from consilience.tasks.recorded import load as recorded_task
 from consilience.tasks.task import Split
 from consilience.team import Team
 from consilience.types import Reply, Request, Token
@@ -150,3 +155,15 @@ def replace_spec(member: Scripted) -> Any:
         def card(self) -> Any:
             return replace(super().card, spec=f"scripted:{self.name}")
     return Named(member.name, member.answers, price=member.price)
+
+
+def test_recorded_scores_stand_for_references_in_a_team_too(tmp_path: Any) -> None:
+    lines = [{"dataset": "d", "id": i, "prompt": f"question {i}", "model": model, "response": text, "score": score, "cost_usd": cost}
+             for i in range(12) for model, text, score, cost in (("cheap", "surely this" if i % 2 else "perhaps that", i % 2, .001),
+                                                                  ("dear", "this", 1, .01))]
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    task = recorded_task(path, "d", Options())
+    both = [Recorded(Recording.load(path), name) for name in ("cheap", "dear")]
+    team = Team(FrugalGPT(), both).fit_sync(task.dev)
+    assert team.method.found().values["rungs"] and asyncio.run(task.test.evaluate(team))
