@@ -27,6 +27,8 @@ WIDTH = 128
 """Directions that are kept of them."""
 SAMPLE = 4000
 """Texts that the directions are learned from, at most."""
+FEW = 50
+"""Texts below which words of a single text count too."""
 LIBRARIES = ("model2vec", "sentence-transformers")
 
 _PIECE = re.compile(r"\w+|[^\w\s]")
@@ -73,11 +75,13 @@ class Tfidf:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Self:
         """Fit inverse document frequencies and the main directions (randomised SVD, Halko et al. 2011, arXiv 0909.4061)
-        on `texts`."""
+        on `texts`. What stands in one text alone counts for nothing: of a new question it would not be known either, so
+        that known and new questions lie in the space alike."""
         import numpy as np
 
         counted = [grams(text) for text in texts]
-        idf, _ = rarity(counted)
+        idf, seen = rarity(counted)
+        idf = np.where(seen < (2 if len(texts) >= FEW else 1), 0, idf).astype(np.float32)
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(texts))[:SAMPLE])
         matrix = np.zeros((len(rows), BUCKETS), np.float32)

@@ -64,9 +64,10 @@ class Aimed(Method):
     def settle(self, trials: Trials) -> Settled:
         """The setting that the target asks for, and what is to be expected of it on questions like those of dev.
 
-        The setting is chosen on all questions. What is expected is measured where nothing was chosen: the setting that
-        the target asks for on one half of the questions is tried on the other half, and the reverse. Raises TargetError
-        naming the nearest setting and its cost when none meets the target.
+        The setting is chosen on all questions. The score that is expected is measured where nothing was chosen: the setting
+        that the target asks for on one half of the questions is tried on the other half, and the reverse. Cost and time
+        are those of the chosen setting itself, since halves would settle further from the limit. Raises TargetError naming
+        the nearest setting and its cost when none meets the target.
         """
         import numpy as np
 
@@ -82,7 +83,7 @@ class Aimed(Method):
                 seen.append(trials.among(there).take(self._choose(trials.among(here))[0]))
         else:
             seen.append(trials.take(chosen))
-        return Settled(chosen, _expected(seen, trials.best))
+        return Settled(chosen, _expected(seen, trials.take(chosen)))
 
     def nearest(self, trials: Trials) -> int:
         """The setting that the target asks for or, when none meets it, the nearest."""
@@ -191,16 +192,15 @@ def costs_known(method: Aimed, cost: np.ndarray, names: tuple[str, ...]) -> None
                           "give a price: [dollars per million prompt tokens, per million completion tokens]")
 
 
-def _expected(seen: list[Trials], best: np.ndarray) -> dict[str, Any]:
+def _expected(seen: list[Trials], chosen: Trials) -> dict[str, Any]:
     import numpy as np
 
     quality = np.concatenate([t.quality[0] for t in seen])
     single = np.concatenate([t.best for t in seen])
-    cost = 1000 * np.concatenate([t.cost[0] for t in seen])
-    late = float(np.quantile(np.concatenate([t.seconds[0] for t in seen]), 0.95))
+    cost = 1000 * chosen.cost[0]
     known = not bool(np.isnan(cost).any())
-    return {"questions": len(quality), "quality": _interval(quality, 0.0), "best_single": _interval(best, 0.0),
-            "gain": _interval(quality - single, -1.0), "cost_per_1k": _interval(cost) if known else None, "latency": round(late, 6)}
+    return {"questions": len(quality), "quality": _interval(quality, 0.0), "best_single": _interval(chosen.best, 0.0),
+            "gain": _interval(quality - single, -1.0), "cost_per_1k": _interval(cost) if known else None, "latency": round(float(chosen.latency[0]), 6)}
 
 
 def _interval(values: np.ndarray, least: float | None = None) -> list[float]:

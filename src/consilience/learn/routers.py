@@ -94,7 +94,9 @@ class Router(Chooser):
     """A chooser that predicts from the question's vector.
 
     A subclass learns from a `Table` and predicts `worth`. Fitting predicts every dev question from the others (folds), so
-    that the price of money, and what is expected, come from questions that the estimates have not seen.
+    that the price of money, and what is expected, come from questions that the estimates have not seen. Under a target about
+    money the estimates of the folds themselves go on deciding, each for its share of questions by lot: what was promised of
+    them is then what they do, where an estimate from all of dev would spend otherwise.
     """
 
     roles: ClassVar[tuple[Role, ...]] = (Role("embedder", (Embed,), "none", "gives the questions' vectors instead of `embedding`"),)
@@ -147,19 +149,23 @@ class Router(Chooser):
             raise ConfigError(f"{self.name}: the embedder gave vectors of dev questions that are no numbers")
         table = replace(table, x=x)
         with one_thread():
-            unseen, own = self._unseen(table), self.learn(table)
-            values = {"own": dict(own.values), "embedding": self.embedding, "width": x.shape[1]}
-            return self.priced(table, unseen, values, {**{_SPACE + k: v for k, v in space.items()}, **own.arrays})
+            (unseen, models), own = self._unseen(table), self.learn(table)
+            kept = models if self.needs_costs else []
+            values = {"own": dict(own.values), "folds": [dict(model.values) for model in kept], "embedding": self.embedding,
+                      "width": x.shape[1]}
+            arrays = {_fold(i) + k: v for i, model in enumerate(kept) for k, v in model.arrays.items()}
+            return self.priced(table, unseen, values, {**{_SPACE + k: v for k, v in space.items()}, **arrays, **own.arrays})
 
-    def _unseen(self, table: Table) -> np.ndarray:
-        """Worth of the members on every dev question, predicted from questions of other folds."""
+    def _unseen(self, table: Table) -> tuple[np.ndarray, list[Learned]]:
+        """Worth of the members on every dev question, predicted from questions of other folds, and what each fold learned."""
         import numpy as np
 
-        out = np.zeros_like(table.scores)
+        out, models = np.zeros_like(table.scores), []
         for here, there in table.folds(self.folds):
             part = table.among(there)
-            out[there] = self.worth(self.learn(table.among(here)), part.x, part.texts)
-        return out
+            models.append(self.learn(table.among(here)))
+            out[there] = self.worth(models[-1], part.x, part.texts)
+        return out, models
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         if len(members) == 1:
@@ -192,7 +198,13 @@ class Router(Chooser):
             raise TeamError(f"{self.name} was fitted on vectors of width {found.values['width']}, and the embedder now gives "
                             f"{x.shape[1]}: fit it again")
         told = (x.any(axis=1) & np.isfinite(x).all(axis=1))[:, None]
-        return np.where(told, self.worth(_own(found), np.where(told, x, 0), texts), found.arrays["standing"])
+        x, models = np.where(told, x, 0), _models(found)
+        turn = np.array([int(lot(f"fold {text}") * len(models)) for text in texts])
+        worth = np.zeros((len(texts), len(found.arrays["standing"])))
+        for i in sorted(set(turn)):
+            rows = np.flatnonzero(turn == i)
+            worth[rows] = self.worth(models[i], x[rows], [texts[row] for row in rows])
+        return np.where(told, worth, found.arrays["standing"])
 
 
 def check_members(method: Method, cast: Cast) -> None:
@@ -288,9 +300,17 @@ def _mean_cost(table: Table) -> np.ndarray:
     return np.zeros_like(cost) if np.isnan(cost).any() else cost
 
 
-def _own(found: Learned) -> Learned:
-    """What the subclass learned: its values, and all arrays (the names of the base's are taken)."""
-    return Learned(found.values["own"], found.arrays)
+def _fold(i: int) -> str:
+    """Prefix of the arrays of fold `i`."""
+    return f"fold{i}."
+
+
+def _models(found: Learned) -> list[Learned]:
+    """What the subclass learned, its values and arrays: in each fold where those decide, else from all of dev."""
+    folds = [{k.removeprefix(_fold(i)): v for k, v in found.arrays.items() if k.startswith(_fold(i))}
+             for i in range(len(found.values["folds"]))]
+    return [Learned(values, {**found.arrays, **arrays}) for values, arrays in zip(found.values["folds"], folds, strict=True)] \
+        or [Learned(found.values["own"], found.arrays)]
 
 
 def _encoder(embedding: str, found: Learned) -> Encoder:
