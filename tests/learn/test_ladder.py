@@ -33,14 +33,19 @@ def test_thresholds_go_from_all_to_none() -> None:
 
 
 def test_a_plan_stops_where_an_answer_is_taken_and_pays_for_all_that_was_asked() -> None:
-    picks = [THREE_CUT(0, .6), THREE_CUT(1, .8)]
+    picks = [cut_at(0, .6), cut_at(1, .8)]
     score, cost, seconds = THREE.play((0, 1, 2), np.array([picks]))
     assert list(score[0]) == [1, 1, 0, 0] and list(cost[0]) == [1, 4, 1, 13] and list(seconds[0]) == [1, 2, 1, 3]
     score, cost, _ = THREE.play((2,), np.zeros((1, 0), int))
     assert list(score[0]) == [1, 1, 1, 0] and list(cost[0]) == [9] * 4
 
 
-def THREE_CUT(member: int, level: float) -> int:
+def test_the_share_of_questions_that_come_to_each_member() -> None:
+    picks = (cut_at(0, .6), cut_at(1, .8))
+    assert THREE.reach(Plan((0, 1, 2), picks)) == [1, .5, .25] and THREE.reach(Plan((2,))) == [1]
+
+
+def cut_at(member: int, level: float) -> int:
     return cuts(THREE.sure[member]).index(level)
 
 

@@ -14,7 +14,7 @@ from consilience.learn.confidence import UNREAD, usable
 from consilience.learn.goals import Aimed, costs_known
 from consilience.learn.ladder import Did, Ladder, Plan, above, cuts
 from consilience.learn.routers import check_members
-from consilience.learn.table import Table, distinct
+from consilience.learn.table import Table, alone, distinct
 from consilience.learn.trials import team
 from consilience.method import Cast, Dev, Last, Learned, Level, Method, Scored
 from consilience.model import Card
@@ -116,9 +116,11 @@ class Cascading(Aimed):
         plans = self.plans(ladder, climb.order)
         settled = self.settle(ladder.trials(plans, climb.asked.scores[:, climb.asked.best]))
         plan = plans[settled.setting]
+        names = [climb.asked.names[m] for m in plan.order]
+        expected = {**settled.expected, "shares": dict(zip(names, ladder.reach(plan), strict=True)), **alone(climb.asked)}
         thresholds = {str(m): choices[m][pick] for m, pick in zip(plan.order, plan.picks, strict=False)}
         return self.with_learned({"members": list(climb.asked.names), "rungs": list(plan.order), "thresholds": thresholds,
-                                  "expected": dict(settled.expected), "own": dict(own.values)}, **own.arrays)
+                                  "expected": expected, "own": dict(own.values)}, **own.arrays)
 
     def ladder(self, climb: Climb, sure: np.ndarray) -> tuple[Ladder, list[list[Choice]]]:
         """The members on dev as rungs, and the choices at each."""

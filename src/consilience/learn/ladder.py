@@ -97,6 +97,16 @@ class Ladder:
         seconds += np.where(going, self.asked.seconds[last], 0.0)
         return score, cost, seconds
 
+    def reach(self, plan: Plan) -> list[float]:
+        """Share of the questions that come to each member of a plan."""
+        import numpy as np
+
+        going, shares = np.ones(self.sure.shape[1], bool), [1.0]
+        for m, pick in zip(plan.order, plan.picks, strict=False):
+            going = going & ~self.accept[m][pick]
+            shares.append(round(float(going.mean()), 6))
+        return shares
+
     def _at_last(self, order: Sequence[int]) -> np.ndarray:
         """Score of whoever answers when all rungs have passed the question on, [questions]."""
         import numpy as np

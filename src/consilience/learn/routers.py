@@ -3,7 +3,6 @@ decided here."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.gather import Member, Members, absence, place_of
-from consilience.learn.embedding import Encoder, check_name, encode, fitted, restored, unit
+from consilience.learn.embedding import (
+    Encoder,
+    check_name,
+    encode,
+    fitted,
+    restored,
+    unit,
+)
 from consilience.learn.goals import Aimed, Trials, costs_known
-from consilience.learn.table import Table
+from consilience.learn.table import Table, alone
 from consilience.learn.threads import one_thread
 from consilience.method import Cast, Count, Dev, Last, Learned, Level, Method, Role
 from consilience.model import Embed, Model
@@ -56,9 +62,7 @@ class Chooser(Aimed):
         slow = self._slow(table)
         ways, picks, trials = _tried(expected, table, slow, prices(expected, table.costs) if levels is None else levels)
         settled = self.settle(trials)
-        alone = 1000 * float(table.costs[:, table.best].mean())
-        told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting]), "best": table.names[table.best],
-                "best_cost_per_1k": None if math.isnan(alone) else round(alone, 9)}
+        told = {**settled.expected, "shares": _shares(table.names, picks[settled.setting]), **alone(table)}
         return self.with_learned({**values, "members": list(table.names), "prices": ways[settled.setting], "expected": told},
                                  **arrays, cost=_mean_cost(table), slow=slow, standing=table.standing)
 

@@ -93,6 +93,14 @@ class Table:
         return int(np.lexsort((np.arange(len(cost)), cost, -np.round(self.standing, 12)))[0])
 
 
+def alone(table: Table) -> dict[str, str | float | None]:
+    """The best member, and US dollars per 1,000 questions that it takes alone (None where unknown), for reports."""
+    import math
+
+    cost = 1000 * float(table.costs[:, table.best].mean())
+    return {"best": table.names[table.best], "best_cost_per_1k": None if math.isnan(cost) else round(cost, 9)}
+
+
 def distinct(examples: Sequence[Example]) -> list[int]:
     """Places of the examples, each question text once (that of the lowest id), in the order of their ids."""
     known: dict[str, int] = {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from consilience.learn.goals import Aimed, Settled, Trials
+from consilience.learn.goals import Aimed, Trials
 from consilience.learn.table import Table
 from consilience.learn.unified import Planner, mixing
 
@@ -58,15 +58,18 @@ class Rehearsed:
                 out.seconds[line, rows] = self.table.seconds[np.ix_(rows, asked)].sum(axis=1)
         return out
 
-    def settled(self, aim: Aimed, best: np.ndarray) -> tuple[tuple[float, float], Settled]:
-        """The way (price of money, gamma) that the target asks for, of a grid of prices and a closer look around its best;
-        `best` [questions] are the scores of the best single member."""
+    def settled(self, aim: Aimed, best: np.ndarray) -> tuple[tuple[float, float], dict[str, Any]]:
+        """The way (price of money, gamma) that the target asks for, of a grid of prices and a closer look around its best,
+        and what to expect of it; `best` [questions] are the scores of the best single member."""
         prices = self._prices()
         coarse = aim.nearest(self.trials([(price, 0.0) for price in prices], best))
         budget = None if aim.max_cost_per_1k is None else aim.max_cost_per_1k / 1000
         ways = self._ways(sorted({*prices, *_between(prices, coarse)}), budget)
         settled = aim.settle(self.trials(ways, best))
-        return ways[settled.setting], settled
+        way = ways[settled.setting]
+        asked = [set(self.planner.lattice.sets[k]) for k in self.ends(*way)]
+        shares = {name: round(sum(m in s for s in asked) / len(asked), 6) for m, name in enumerate(self.table.names)}
+        return way, {**settled.expected, "shares": shares}
 
     def _ways(self, prices: Sequence[float], budget: float | None) -> list[tuple[float, float]]:
         """Prices with the shares of ties that go to the dearest: none, all, and what meets a budget (per question)."""

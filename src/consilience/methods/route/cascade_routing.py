@@ -10,7 +10,7 @@ from consilience.learn.embedding import check_name
 from consilience.learn.foresight import Guide, foresee, shown, walk
 from consilience.learn.goals import Aimed, costs_known
 from consilience.learn.routers import check_members
-from consilience.learn.table import Table, distinct
+from consilience.learn.table import Table, alone, distinct
 from consilience.learn.wayfinding import members_of, pool
 from consilience.method import Cast, Count, Dev, Last, Level
 from consilience.registry import register
@@ -60,9 +60,9 @@ class CascadeRouting(Aimed):
         places = pool(whole)
         told = await shown([dev.examples[i].request for i in rows], [[asked[m][i].reply for m in places] for i in rows], self.evidence)
         guide, seen = await foresee(self.embedding, self.depth, self.folds, members_of(whole, places), told, self.evidence)
-        way, settled = seen.settled(self, whole.scores[:, whole.best])
+        way, expected = seen.settled(self, whole.scores[:, whole.best])
         values = {"members": list(whole.names), "pool": places, "depth": guide.planner.depth, "way": way,
-                  "expected": dict(settled.expected)}
+                  "expected": {**expected, **alone(whole)}}
         return self.with_learned(values, **guide.arrays())
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
