@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from consilience.errors import ConfigError
 from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table
 from consilience.method import Cast, Dev, Method
+from consilience.reading.text import squeeze
 from consilience.team import Team
 
 
@@ -24,3 +26,12 @@ async def trials(dev: Dev, cast: Cast, settings: Sequence[Aimed]) -> Trials:
     costs_known(settings[0], alone.costs, alone.names)
     table = await Table.of(dev, [team(setting, cast) for setting in settings])
     return Trials(table.scores.T, table.costs.T, table.seconds.T, alone.scores[:, alone.best])
+
+
+def some(dev: Dev, most: int) -> Dev:
+    """A part of dev with about `most` questions, of the same mix; all where there are no more. ConfigError for none."""
+    distinct = {e.cluster or squeeze(e.question) for e in dev.examples}
+    if not distinct:
+        raise ConfigError("there are no dev questions to learn from")
+    parts = min(-(-len(dev.examples) // most), len(distinct))
+    return dev.folds(parts)[0] if parts > 1 else dev
