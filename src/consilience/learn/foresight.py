@@ -15,16 +15,7 @@ from consilience.learn.embedding import Encoder, encode
 from consilience.learn.estimators import fit_ridge, linear
 from consilience.learn.routers import lot
 from consilience.learn.table import Table
-from consilience.learn.unified import (
-    FAILED,
-    Planner,
-    after,
-    evidence,
-    fit_posts,
-    normals,
-    root,
-    subsets,
-)
+from consilience.learn.unified import FAILED, Planner, after, evidence, fit_posts, normals, root, subsets
 from consilience.learn.wayfinding import Rehearsed, planned_cost
 from consilience.method import Learned
 from consilience.types import Reply, Request

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.gather import Member, Members, absence, place_of
-from consilience.learn.embedding import (
-    Encoder,
-    check_name,
-    encode,
-    fitted,
-    restored,
-    unit,
-)
+from consilience.learn.embedding import Encoder, check_name, encode, fitted, restored, unit
 from consilience.learn.goals import Aimed, Trials, costs_known
 from consilience.learn.table import Table, alone
 from consilience.learn.threads import one_thread
