@@ -163,7 +163,7 @@ def test_what_is_expected_holds_for_new_questions() -> None:
             cost = 1000 * np.mean([s.reply.cost for s in row if s.reply is not None and s.reply.cost is not None])
             half = told["cost_per_1k"][2] - told["cost_per_1k"][0]
             assert told["cost_per_1k"][0] <= budget and abs(cost - told["cost_per_1k"][0]) <= 2 * half, (name, budget, cost, told)
-            assert score >= told["quality"][1] and score == pytest.approx(told["quality"][0], abs=.1), (name, budget, score, told)
+            assert told["quality"][1] <= score <= told["quality"][2] + .1, ("no more is promised than is kept", name, budget, score, told)
 
 
 def test_prices_and_lots() -> None:
