@@ -326,3 +326,17 @@ def test_a_table_keeps_what_else_is_learned_from() -> None:
     table = asyncio.run(Table.of(DEV, experts()))
     wide = replace(table, also=(table.scores * 2,))
     assert np.array_equal(wide.among(np.array([3, 1])).also[0], 2 * table.scores[[3, 1]])
+
+
+@pytest.mark.parametrize("name", ("knn-router", "avengers", "linear-router"))
+def test_a_new_member_joins_by_fitting_again(name: str) -> None:
+    team = fit(name, experts(), dev_of(questions(60)))
+    before = team.method.found()
+    joined = Team(team.method, [*team.members, member("new", sometimes(1.0), .0005)])
+    with pytest.raises(TeamError, match="fit the team again"):
+        asyncio.run(joined.generate(TEST[0].request))
+    again = joined.fit_sync(dev_of(questions(60)))
+    assert route(again, TEST[0].question) == "new" and again.method.found().values["members"][-1] == "new"
+    for key in ("space.directions", "centres"):
+        if key in before.arrays:
+            assert np.array_equal(before.arrays[key], again.method.found().arrays[key]), "the space stays as it was"

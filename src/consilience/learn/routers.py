@@ -68,14 +68,19 @@ class Chooser(Aimed):
         return slow if not slow.all() else late > late.min()
 
     def check(self, cast: Cast) -> None:
-        check_members(self, cast)
+        """Members that joined behind those that it was fitted for may be bound, to be fitted again; not yet asked."""
+        known = len(self.learned.values["members"]) if self.learned is not None else 0
+        check_members(self, replace(cast, members=cast.members[:known]))
 
     def ranking(self, request: Request, members: Iterable[Member], worth: np.ndarray) -> list[Member]:
         """Members by `worth` (by team order) less the price of their cost, slow ones last; ties to the better on dev, then
         to the cheaper there."""
         import numpy as np
 
-        found = self.found()
+        found, members = self.found(), list(members)
+        if max(m.index for m in members) >= len(found.values["members"]):
+            raise TeamError(f"{self.name} was fitted for {', '.join(found.values['members'])} alone: fit the team again, then the "
+                            "others take part")
         cost, standing, slow = (found.arrays[k] for k in ("cost", "standing", "slow"))
         gain = worth - price_for(request.question, found.values["prices"]) * cost
         value = np.stack([slow, -np.round(gain, 9), -np.round(standing, 12), cost], axis=1).tolist()
