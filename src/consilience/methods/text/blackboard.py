@@ -1,0 +1,80 @@
+"""Blackboard: members see one shared board and choose again and again what to add to it, until one concludes. MoCo's BBMAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from consilience.gather import Member, Members, ask_some, classes, optional, shuffled, together
+from consilience.learn.board import ACTIONS, CHOOSE, END, PERFORM, REMINDER, VOTE, Entry, chosen, concluded, due
+from consilience.method import Count, Last, Level, Method
+from consilience.prompt import letter, worded
+from consilience.reading import Choice, Free
+from consilience.registry import register
+from consilience.types import Reply, Request
+
+@register
+@dataclass(frozen=True)
+class Blackboard(Method):
+    """In each round some members read the board, choose one action (strategy, step, verify, critique, terminate) and do it;
+    who terminates concludes, and all vote when conclusions differ.
+
+    For questions that need plans and checks by different models. Turns fall by lot. An action that fails or cannot be read adds
+    nothing. When nobody has concluded in the last round, the best member on dev answers from the board. Deviations: each agent
+    is a model of its own; ballots that cannot be read abstain, and ties go to the earlier conclusion.
+    """
+
+    level: ClassVar = Level.TEXT
+    paper: ClassVar = "MoCo, arXiv 2601.21257; blackboards: LbMAS, arXiv 2507.01701; arXiv 2510.01285"
+    cost: ClassVar = "iterations*min(acting, N)*(tries + 1) + max(1, N*(acting > 1))"
+
+    iterations: Count = 10
+    """Rounds at most."""
+    acting: Count = 1
+    """Members that act in a round."""
+    stops: Count = 1
+    """Members of a round that must conclude for the work to end."""
+    idle: Count = 6
+    """Rounds without a turn after which a member comes first."""
+    tries: Count = 3
+    """Times that a member is asked to name its action."""
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        agents, lot = members.ranking, [members.run.stream, request.key()]
+        board, asked = list[Entry](), [0] * len(agents)
+        for turn in range(1, self.iterations + 1):
+            who = due(lot, turn, asked, self.acting, self.idle)
+            asked = [turn if i in who else last for i, last in enumerate(asked)]
+            done = [made for made in await together(*(self._act(request, agents[i], board) for i in who)) if made is not None]
+            board += [Entry(turn, action, reply.text or "") for action, reply in done]
+            ends = [concluded(reply, request.format) for action, reply in done if action == "terminate"]
+            if ends and len(ends) >= min(self.stops, len(who)):
+                return (await elected(request, members, ends)).noting(entries=len(board), rounds=turn)
+        ask = worded(request, END, request.format, board=list(map(str, board))) if board else request
+        return Last.ranked(agents, ask, entries=len(board), forced=True)
+
+    async def _act(self, request: Request, agent: Member, board: Sequence[Entry]) -> tuple[str, Reply] | None:
+        """The action that an agent chose and what it wrote; None when it failed."""
+        entries = list(map(str, board)) or ["(empty)"]
+        for reminder in ("", *[REMINDER] * (self.tries - 1)):
+            said = await optional(agent, worded(request, CHOOSE, Free(), board=entries, reminder=reminder))
+            action = chosen(said.text or "") if said is not None else None
+            if said is None or action is not None:
+                break
+        if said is None or action is None:
+            return None
+        form = request.format if action == "terminate" else Free()
+        reply = await optional(agent, worded(request, PERFORM, form, board=entries, thought=said.text or "", task=ACTIONS[action]))
+        return None if reply is None or not reply.text or reply.unreadable(form) else (action, reply)
+
+
+async def elected(request: Request, members: Members, ends: Sequence[Reply]) -> Reply:
+    """The conclusion that most ballots name; where all conclude the same, there is none to vote on."""
+    texts = shuffled(request, list(dict.fromkeys(reply.text or "" for reply in ends)))
+    if len(texts) < 2 or request.format is not None and len(await classes(request, ends)) == 1:
+        return ends[0]
+    ask = worded(request, VOTE, Choice(len(texts)), answers=texts).sampled(temperature=0.0)
+    ballots = [r.reading for r in await ask_some(members, [ask] * len(members)) if r is not None]
+    votes = {text: ballots.count(letter(place)) for place, text in enumerate(texts)}
+    return max(ends, key=lambda reply: votes[reply.text or ""]).noting(votes=[votes[r.text or ""] for r in ends])
