@@ -12,18 +12,23 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import venv
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 from generation import Result, ours, theirs
-from nets import LONGEST, prompts, seconds
+from nets import LONGEST, VOCABULARY, network, prompts, seconds
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from consilience.decode.binding import bind
+from consilience.decode.binding import Bound, bind
+from consilience.decode.engine import Engine
+from consilience.decode.row import Row
 from consilience.decode.tensors import MeanLogits
+from consilience.types import Sampling
 
 MEMBERS = 3
 ROWS = 4
@@ -96,6 +101,35 @@ def compare(lengths: tuple[int, ...], repeats: int, *, peer: bool = True) -> tup
                                       taken, {256: 10.0, 1024: 25.0}.get(length)))
             results.append(Result(job, "llama0.36", "the members' own generate, summed", sum(own), taken, 1 / 1.3))
     return results, trouble
+
+
+def wide(rows: int, new: int, repeats: int, name: str = "llama0.9") -> list[Result]:
+    """Three members at a larger batch: against their own `generate` summed, and the cost of late tokens against early ones."""
+    bound = [bind(network(name, seed)) for seed in range(MEMBERS)]
+    asked = prompts(rows, 64, 64, seed=4)
+    each = [partial(theirs, net.model, asked, [new] * rows, lanes=rows) for net in bound]
+    *own, taken = seconds(*each, partial(ours, bound, asked, [new] * rows, lanes=rows, combiner=MeanLogits()), repeats=repeats)
+    early, late = zip(*(_ends(bound, asked, new) for _ in range(repeats)), strict=True)
+    job = f"fusion of {MEMBERS}, {rows} rows, {new} new"
+    return [Result(job, name, "the members' own generate, summed", sum(own), taken, 1 / 1.15),
+            Result(f"{job}: the last 32 tokens", name, "the first 32", median(early), median(late), None)]
+
+
+def _ends(bound: list[Bound], asked: list[tuple[int, ...]], new: int) -> tuple[float, float]:
+    """Seconds of the first and of the last 32 tokens (an eighth of them, where they are fewer than 64)."""
+    marks: list[float] = []
+    span = 32 if new >= 64 else max(new // 8, 1)
+
+    def watch(_: object) -> bool:
+        marks.append(time.process_time())
+        return False
+
+    rows = [Row((p,) * MEMBERS, Sampling(temperature=0), i, frozenset(), new, lambda _: None, watch if i == 0 else None)
+            for i, p in enumerate(asked)]
+    waiting = [rows]
+    Engine([net.slots() for net in bound], MeanLogits(), VOCABULARY, lanes=len(rows)).run(
+        lambda most: waiting.pop() if waiting else [])
+    return marks[span] - marks[0], marks[-1] - marks[-1 - span]
 
 
 def _peer(folder: Path, paths: list[str], asked: list[tuple[int, ...]], lengths: tuple[int, ...]) -> dict[str, list]:

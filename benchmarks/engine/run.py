@@ -37,7 +37,7 @@ def main() -> None:
         results += generation.compare(asked.models, asked.small, repeats)
     if asked.only != "generation":
         found, trouble = fusion.compare((8,) if asked.small else tuple(asked.lengths), repeats, peer=not asked.no_peer)
-        results += found
+        results += found + (fusion.wide(4, 16, 1, "tiny") if asked.small else fusion.wide(32, 256, repeats))
     print(table(results))
     if trouble:
         print(trouble)

@@ -18,7 +18,8 @@ def test_both_halves_run_and_their_texts_agree(monkeypatch: pytest.MonkeyPatch) 
     results = generation.compare((), True, 1)
     mixed, trouble = fusion.compare((6,), 1, peer=False)
     assert not trouble
-    assert len(results) == 6 and len(mixed) == 1
+    mixed += fusion.wide(4, 16, 1, "tiny")
+    assert len(results) == 6 and len(mixed) == 3
     assert all(r.ratio > 0 for r in (*results, *mixed))
     assert run.table(results).count("\n") == 7
     for name in ("fusion", "generation", "run", "nets"):

@@ -18,6 +18,8 @@ from transformers import PreTrainedModel
 if TYPE_CHECKING:
     from consilience.decode.slots import Slots
 
+LANES = 4
+"""Fewest rows of a matrix product. With fewer, another kernel runs and the last bits of a row differ."""
 FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 
 
@@ -74,13 +76,14 @@ class Lean:
                       mlp.down_proj.bias, kind)
 
     def __call__(self, slots: Slots, ids: Tensor, position: Tensor, mask: Tensor | dict[str, Tensor],
-                 keep: Tensor | None) -> tuple[Tensor, Tensor]:
+                 keep: Tensor | None, cut: bool = False) -> tuple[Tensor, Tensor]:
         """Logits [rows, tokens, vocabulary] and the hidden states that they come from; with `keep` [rows, k] only those
-        of these places. See `Slots.push`."""
+        of these places, and with `cut` the last layer computes no others. See `Slots.push`."""
         n, q = ids.shape
         groups, size = self.heads // self.kv_heads, self.size
         cos, sin = self.cos[position].reshape(n * q, 1, size), self.sin[position].reshape(n * q, 1, size)
-        folded = {k: _fold(m, groups) for k, m in mask.items()} if isinstance(mask, dict) else _fold(mask, groups)
+        masks = mask if isinstance(mask, dict) else {layer.kind: mask for layer in self.layers}
+        folded = {k: _fold(m, groups) for k, m in masks.items()}
         x = self.embed[ids.reshape(-1)]
         turned, half = self.heads + self.kv_heads, size // 2
         for number, layer in enumerate(self.layers):
@@ -92,16 +95,21 @@ class Lean:
             qk = torch.addcmul(qk * cos, torch.cat((qk[..., half:], qk[..., :half]), -1), sin)
             keys, values = slots.write(number, qk[:, self.heads:].view(n, q, self.kv_heads, size),
                                        h[:, turned:].view(n, q, self.kv_heads, size))
-            query = qk[:, :self.heads].view(n, q, self.kv_heads, groups, size).permute(0, 2, 3, 1, 4)
+            query = qk[:, :self.heads].reshape(n, q, -1)
+            if cut and keep is not None and number == len(self.layers) - 1:     # nobody reads the others any further
+                query, x = torch.take_along_dim(query, keep[..., None], 1), torch.take_along_dim(x.view(n, q, -1), keep[..., None], 1)
+                folded = {k: _fold(torch.take_along_dim(m, keep[:, None, :, None], 2), groups) for k, m in masks.items()}
+                q = keep.shape[1]
+                x = x.view(n * q, -1)
+            query = query.view(n, q, self.kv_heads, groups, size).permute(0, 2, 3, 1, 4)
             a = scaled_dot_product_attention(query.reshape(n, self.kv_heads, groups * q, size), keys, values,
-                                             folded[layer.kind] if isinstance(folded, dict) else folded,
-                                             scale=self.scaling)
+                                             folded[layer.kind], scale=self.scaling)
             a = a.view(n, self.kv_heads, groups, q, size).permute(0, 3, 1, 2, 4).reshape(n * q, -1)
             x = x + linear(a, layer.out, layer.out_bias)
             gate, up = linear(rms_norm(x, x.shape[-1:], layer.norm2, self.eps), layer.gate_up, layer.gate_up_bias).chunk(2, -1)
             x = x + linear(silu(gate) * up, layer.down, layer.down_bias)
         x = x.view(n, q, -1)
-        if keep is not None:
+        if keep is not None and not cut:
             x = torch.take_along_dim(x, keep[..., None], dim=1)
         x = rms_norm(x, x.shape[-1:], self.norm, self.eps)
         return self.head(x), x

@@ -15,11 +15,9 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from consilience.decode.lean import Lean
+from consilience.decode.lean import LANES, Lean
 from consilience.errors import ModelError
 
-LANES = 4
-"""Fewest rows of a matrix product. With fewer, another kernel runs and the last bits of a row differ."""
 TOKENS = 16
 """More than half as many tokens per row are padded to a multiple of this, fewer to a power of two, so that the kernels
 cut every row into the same blocks whatever else is pushed."""
@@ -79,6 +77,8 @@ class Slots(Cache):
         self._values: dict[int, Tensor] = {}
         self._rows = self._columns = 0
         self._at: tuple[Tensor, Tensor, slice | Tensor, int]
+        self._even: slice | None = None
+        """The columns of this push where they are the same in all rows."""
 
     @property
     def nbytes(self) -> int:
@@ -99,8 +99,12 @@ class Slots(Cache):
         keys = self._hold(self._keys, layer, key.shape[2], key.shape[3])
         values = self._hold(self._values, layer, value.shape[2], value.shape[3])
         rows, columns, seen, width = self._at
-        keys[rows, :, columns] = key
-        values[rows, :, columns] = value
+        if self._even is not None and isinstance(seen, slice):
+            keys[seen, :, self._even] = key.transpose(1, 2)
+            values[seen, :, self._even] = value.transpose(1, 2)
+        else:
+            keys[rows, :, columns] = key
+            values[rows, :, columns] = value
         return keys[seen, :, :width], values[seen, :, :width]
 
     def _hold(self, held: dict[int, Tensor], layer: int, heads: int, size: int) -> Tensor:
@@ -156,6 +160,7 @@ class Slots(Cache):
             position = position + torch.arange(q, device=self.device)
         index = torch.tensor([*places, *spare], device=self.device)
         self._at = (index[:, None], position, slice(places[0], places[0] + lanes) if dense else index, width)
+        self._even = slice(lead[0], lead[0] + q) if lead.count(lead[0]) == len(lead) else None
         kept = min(last, q)
         ends = [[max(c - k, 0) for k in range(kept, 0, -1)] for c in counts] + [[0] * kept] * (lanes - n)
         logits, hidden = self._forward(flat, position, width, ends, states)
@@ -168,12 +173,12 @@ class Slots(Cache):
         if self.limit is not None:
             position = position.clamp_max(self.limit - 1)
         at = keep = torch.tensor(ends, device=self.device)
-        if keep.numel() < LANES:                # repeated where there are few rows: see `LANES`
-            keep = keep.repeat(1, -(-LANES // keep.numel()))
+        if keep.numel() < LANES or keep.shape[1] == 1:      # repeated: see `LANES`
+            keep = keep.repeat(1, -(-LANES // keep.shape[1]))
         mask = self._masks.of(self._at[1], width, self.dtype)
         short = None if ids.shape[1] == 1 else keep
         if self.lean is not None:
-            logits, hidden = self.lean(self, ids, position, mask, short)
+            logits, hidden = self.lean(self, ids, position, mask, short, at.shape[1] == 1)
             return logits, hidden[:, at.shape[1] - 1] if states else None
         out = self.model(input_ids=ids, past_key_values=self, position_ids=position, use_cache=True, attention_mask=mask,
                          logits_to_keep=0 if short is None else short, output_hidden_states=states)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from consilience.decode.slots import LANES, width_step
+from consilience.decode.slots import width_step
 from consilience.models.local.loading import Loaded
 
 BATCH = 4096
