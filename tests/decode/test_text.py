@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +15,17 @@ def decode(ids: Sequence[int]) -> str:
     return bytes(ids).decode("utf-8", errors="replace")
 
 
-def run(text: str, stops: tuple[str, ...], thinking: Thinking | None = None, opened: bool = False) -> tuple[str, str]:
+def run(text: str, stops: tuple[str, ...], thinking: Thinking | None = None, opened: bool = False,
+        sizes: Sequence[int] = (1,)) -> tuple[str, str]:
+    """What was emitted of a text that comes in tokens of so many bytes, and all that was decoded."""
     pieces: list[str] = []
     split = (lambda raw: thinking.split(raw, opened)) if thinking else (lambda raw: ("", raw))
     watcher = Watcher(decode, split, stops, pieces.append)
     ids: list[int] = []
-    for byte in text.encode():
-        ids.append(byte)
+    left, size = list(text.encode()), cycle(sizes)
+    while left:
+        step = next(size)
+        ids, left = ids + left[:step], left[step:]
         if watcher(ids):
             break
     answer = split(decode(ids))[1]
@@ -37,9 +42,10 @@ def test_stop_strings_cross_token_borders_and_never_show() -> None:
     assert held_back("abcEN", ("END",)) == 2
 
 
-@given(st.text(max_size=30), st.lists(st.text(min_size=1, max_size=3), max_size=3))
-def test_the_pieces_are_the_text_before_the_first_stop(text: str, stops: list[str]) -> None:
-    final, _ = run(text, tuple(stops))
+@given(st.text(max_size=30), st.lists(st.text(min_size=1, max_size=3), max_size=3),
+       st.lists(st.integers(1, 7), min_size=1, max_size=5))
+def test_the_pieces_are_the_text_before_the_first_stop(text: str, stops: list[str], sizes: list[int]) -> None:
+    final, _ = run(text, tuple(stops), sizes=sizes)
     at = first_stop(text, stops)
     clean = text if at < 0 else text[:at]
     assert final == clean or "\ufffd" in text

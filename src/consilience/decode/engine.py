@@ -67,14 +67,16 @@ class Engine:
     def run(self, source: Source) -> None:
         """Serve `source` until it gives nothing and all rows are done."""
         while True:
-            free = self.lanes - len(self.rows)
+            free, given = self.lanes - len(self.rows), 0
             if free >= min(2, self.lanes) or not self.rows:
-                self.waiting.extend(source(max(0, free - len(self.waiting))))
+                new = source(free - len(self.waiting)) if free > len(self.waiting) else []
+                given = len(new)
+                self.waiting.extend(new)
                 self._join(self._admitted(free))
             if self.rows:
                 self.steps += 1
                 self._advance(0)
-            elif not self.waiting:
+            elif not self.waiting and not given:
                 return
 
     def _admitted(self, free: int) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ import torch
 import consilience as cs
 from consilience.decode.policy import Sight
 from consilience.methods.token.entropy_cascade import EntropyCascade, Unsure
-from consilience.models.local import LocalHost
+from consilience.models.local import LocalHost, LocalModel
 from consilience.team import Team
 from consilience.types import Request
 from tests.methods.local import models
 from tests.methods.questions import split
+from tests.models.local.tiny import network
 
 REQUEST = Request.of("Say something.", form="answer").sampled(temperature=0.0, max_tokens=12)
 
@@ -63,7 +65,7 @@ def test_the_embedded_pools_two_families_write_one_text() -> None:
     """Words and bytes: at the ends of the bound it is each one's own text, in between both write."""
     with LocalHost(memory=1 << 30) as host:
         small, large = (cs.member(f"nursery/{name}", host=host) for name in ("garden", "second_garden"))
-        asked = [e.request.sampled(temperature=0.0, max_tokens=30, stop=("=",)) for e in cs.task("nursery").dev[:16]]
+        asked = [e.request.sampled(temperature=0.0, max_tokens=30, stop=("=",)) for e in cs.task("nursery").dev[:8]]
 
         async def all_of(model: cs.Model) -> list[cs.Reply]:
             return [reply for [reply] in await asyncio.gather(*(model.generate(r) for r in asked))]
@@ -76,3 +78,16 @@ def test_the_embedded_pools_two_families_write_one_text() -> None:
         both = asyncio.run(all_of(team(0.1)))
         wrote = [sum(r.note["wrote"][m.card.name] for r in both) for m in (small, large)]
         assert min(wrote) > 0 and all("=" not in (r.text or "") for r in both)
+
+
+def test_the_text_ends_with_the_end_of_whoever_writes(tmp_path: Path) -> None:
+    a, b = models(tmp_path, 2)
+    prompt = b.chat.ids(b.chat.prompt(REQUEST, b.card).text)
+    alone = network("llama", 262, 1).generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False, pad_token_id=0)
+    new = alone[0, len(prompt):].tolist()
+    folder = tmp_path / "m1"
+    facts = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps({**facts, "eos_token_id": new[3]}))
+    team = Team(EntropyCascade(most=-1.0), [a, b], small=a, large=LocalModel(folder, host=a.host))
+    [reply] = asyncio.run(team.generate(REQUEST))
+    assert reply.stop == "stop" and reply.text == b.chat.text(new[:new.index(new[3])])

@@ -33,7 +33,7 @@ def test_the_embedded_pools_generalist_keeps_its_text() -> None:
     with LocalHost(memory=1 << 30) as host:
         target, draft = (cs.member(f"nursery/{name}", host=host) for name in ("generalist", "garden"))
         team = Team(SpeculativeDecoding(sure=0.3), [target, draft], target=target, draft=draft)
-        asked = [e.request.sampled(temperature=0.0, max_tokens=24) for e in cs.task("nursery").dev[:24]]
+        asked = [e.request.sampled(temperature=0.0, max_tokens=24) for e in cs.task("nursery").dev[:12]]
 
         async def all_of(model: cs.Model) -> list[str | None]:
             return [reply.text for [reply] in await asyncio.gather(*(model.generate(r) for r in asked))]
