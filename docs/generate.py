@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -29,18 +30,18 @@ def extras() -> str:
     return "\n".join(["| install | for |", "| --- | --- |", *rows])
 
 
-def results() -> str:
-    """The table of results, from the leaderboard that `make results` keeps."""
-    path = RESULTS / "nursery.csv"
+def results(name: str = "nursery", command: str = "`make results`") -> str:
+    """The table of results of a leaderboard that is kept in docs/results, and the command that made it."""
+    path = RESULTS / f"{name}.csv"
     if not path.exists():
-        return "*No results are kept yet: `make results` runs the experiment and writes this table.*"
+        return f"*No results are kept yet: {command} runs the experiment.*"
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     head = ["| | level | score | 95% interval | difference to the best single member | | calls per question |",
             "| --- | --- | --: | --: | --: | --- | --: |"]
     return "\n".join([*head, *(_result(line) for line in lines),
                       "", f"{lines[0]['questions']} held-out questions of the mixed task; the best single member, chosen on "
-                      f"dev, is `{lines[0]['reference']}`. From `docs/results/nursery.csv`, written by `make results`."])
+                      f"dev, is `{lines[0]['reference']}`. From `docs/results/{name}.csv`, written by {command}."])
 
 
 def _result(line: Mapping[str, str]) -> str:
@@ -53,12 +54,18 @@ def _result(line: Mapping[str, str]) -> str:
     return f"| {line['method']} | {line['level']} | {score} | {low} – {high} | {difference} | {line['verdict']} | {calls:.1f} |"
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"methods": methods, "extras": extras, "results": results}
+def _example(name: str) -> Callable[[], str]:
+    return partial(results, name, f"`consilience bench examples/{name}.yaml`")
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "methods": methods, "extras": extras, "results": results,
+    **{f"results-{name}": _example(name) for name in ("decoding", "routing", "small_and_large")}}
 
 
 def files() -> list[Path]:
     """All files that may hold generated parts."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def rewritten(text: str) -> str:
