@@ -76,9 +76,10 @@ async def flow(request: Request, members: Members, nodes: Sequence[Node]) -> Las
 
 def ranked(cast: Cast) -> list[int]:
     """Places of the members, best on dev first (ties: cheaper, then team order)."""
-    standing = cast.standing or (0.0,) * len(cast.members)
-    price = (lambda i: price_of(cast.members[i].card)) if cast.standing else (lambda i: 0.0)
-    return sorted(range(len(cast.members)), key=lambda i: (-standing[i], price(i), i))
+    def rank(i: int) -> tuple[float, float, int]:
+        return (0.0, 0.0, i) if cast.standing is None else (-cast.standing[i], price_of(cast.members[i].card), i)
+
+    return sorted(range(len(cast.members)), key=rank)
 
 
 def placed(nodes: Iterable[Node], order: Sequence[int]) -> tuple[Node, ...]:
