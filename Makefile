@@ -39,7 +39,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
-	$(PIP) -e '.[local,route,hub,report,serve]' pytest pytest-timeout hypothesis hatchling scipy gguf xllamacpp
+	$(PIP) -e '.[local,route,train,hub,report,serve]' pytest pytest-timeout hypothesis hatchling scipy gguf xllamacpp
 	touch $@
 
 clean:

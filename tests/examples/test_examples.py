@@ -78,6 +78,14 @@ def test_the_main_job_has_every_level_and_a_nested_team(tmp_path: Path) -> None:
 
 
 @needs_weights
+@pytest.mark.parametrize("name", ["decoding.yaml", "routing.yaml", "small_and_large.yaml"])
+def test_experiments_of_one_level_are_planned(name: str, tmp_path: Path) -> None:
+    result = call("bench", EXAMPLES / name, "--dry-run", "--limit", 2, "--out", tmp_path / "out", "--store", tmp_path / "store.db")
+    assert result.exit_code == 0, result.output
+    assert all(entry in result.output for entry in asked_for(name)), "every method can be played by its pool"
+
+
+@needs_weights
 def test_the_embedded_pool_is_listed_by_group() -> None:
     members = json.loads(call("pool", "--json").stdout)
     assert {m["name"] for m in members} == {c["name"] for c in nursery.pool_cards()["members"]}
