@@ -26,7 +26,7 @@ SETTINGS = 24
 """Prices of money at which a router is measured."""
 CHECKED = 25
 """Test questions on which the batched choices of a router are held against the team's own answers."""
-FEW = 6
+FEW = 3
 """Prices at which a router is measured that does more than to ask one member."""
 WORTHS = (0.5,)
 """Trade-offs at which other methods are fitted, relative to what the best member's advantage costs."""

@@ -23,7 +23,7 @@ from consilience.bench.statistics import flips, holm, percentiles
 from run import arena_path, cell_path, finished, targeted
 from sets import Source
 
-RESAMPLES = 400
+RESAMPLES = 300
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Mean costs and mean scores of settings."""
@@ -122,7 +122,15 @@ class Game:
         for split, gap in zip(self.splits, gaps, strict=True):
             np.add.at(sums, split.where, gap)
             np.add.at(counts, split.where, 1)
-        return replace(self.mean(gaps), p=flips(sums / np.maximum(counts, 1), resamples=2000))
+        return replace(self.mean(gaps), p=flips(sums / np.maximum(counts, 1), resamples=1000))
+
+    @cached_property
+    def mixed(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Mean heights of mixtures of two members (their front on dev): of the curve as it is, and of its hull."""
+        def points(split: Split) -> tuple[np.ndarray, np.ndarray]:
+            return split.cost[:, split.vertices].T, split.score[:, split.vertices].T
+
+        return self.heights(points, hull=False), self.heights(points, hull=True)
 
     def heights(self, points: Callable[[Split], tuple[np.ndarray, np.ndarray]], hull: bool) -> list[np.ndarray]:
         """Mean height of a curve between the cheapest and the best member of the front, of each split [resamples]; `points`
@@ -250,11 +258,10 @@ def _with_area(game: Game, row: Row, cost: Sequence[np.ndarray], quality: Sequen
     """AIQ, and how much higher the curve lies on average than mixtures of two members."""
     own = {id(s): (c[1:], q[1:]) for s, c, q in zip(game.splits, cost, quality, strict=True)}
     plain = game.heights(lambda s: own[id(s)], hull=False)
-    mixed = game.heights(lambda s: (s.cost[:, s.vertices].T, s.score[:, s.vertices].T), hull=False)
     scale = 1000 * np.stack([c.mean(axis=1)[: row.settings] for c in cost]).mean(axis=0)
     level = np.stack([q.mean(axis=1)[: row.settings] for q in quality]).mean(axis=0)
     return replace(row, aiq=game.figure(game.heights(lambda s: own[id(s)], hull=True)),
-                   area=game.figure([a - b for a, b in zip(plain, mixed, strict=True)]), curve=(scale, level))
+                   area=game.figure([a - b for a, b in zip(plain, game.mixed[0], strict=True)]), curve=(scale, level))
 
 
 def _with_pair(game: Game, row: Row, firsts: Sequence[np.ndarray], preference: Sequence[np.ndarray]) -> Row:
@@ -306,6 +313,5 @@ def _controls(game: Game) -> list[Row]:
 
 def mixture_area(game: Game) -> tuple[Figure, Curve]:
     """AIQ of the mixtures of two members (RouterBench's Zero router, its members chosen on dev), and their curve."""
-    heights = game.heights(lambda s: (s.cost[:, s.vertices].T, s.score[:, s.vertices].T), hull=True)
     split = game.splits[0]
-    return game.figure(heights), (1000 * split.cost[:, split.vertices].mean(axis=0), split.score[:, split.vertices].mean(axis=0))
+    return game.figure(game.mixed[1]), (1000 * split.cost[:, split.vertices].mean(axis=0), split.score[:, split.vertices].mean(axis=0))
