@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from consilience.gather import Member, optional
 from consilience.learn.marks import FINAL, after_mark
-from consilience.types import AnswerFormat, Reply, Wording, digest
+from consilience.prompt import worded
+from consilience.reading import Free
+from consilience.types import AnswerFormat, Reply, Request, Wording, digest
 
 ACTIONS: Mapping[str, str] = {
     "strategy": "Write a strategy: how the question is to be solved, in a few lines. Do not solve it yet.",
@@ -35,6 +38,17 @@ def chosen(text: str) -> str | None:
     """The one action that a reply names as `ACTION: step`; None for none, and for several."""
     found = {name.lower() for name in _NAMED.findall(text)}
     return found.pop() if len(found) == 1 else None
+
+
+async def choose(request: Request, agent: Member, entries: Sequence[str], tries: int) -> tuple[str, str] | None:
+    """The action that an agent names after reading the board, and what it wrote; None when it fails or names none."""
+    for reminder in ("", *[REMINDER] * (tries - 1)):
+        said = await optional(agent, worded(request, CHOOSE, Free(), board=entries, reminder=reminder))
+        if said is None:
+            return None
+        if (action := chosen(said.text or "")) is not None:
+            return action, said.text or ""
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,8 @@ def test_two_actions_at_once_are_asked_again() -> None:
     assert reply.reading == "B" and reply.usage.calls == 3 and "Name exactly one" in told[1]
 
 
-def test_a_failed_action_adds_nothing_and_the_last_round_is_followed_by_a_forced_end() -> None:
-    lost = Scripted("a", ["The answer is D."])
-    reply = run([lost], iterations=2, tries=2)
+def test_a_failed_action_adds_nothing_and_nothing_from_anybody_is_the_end() -> None:
+    reply = run([Scripted(x, ["The answer is D."]) for x in "ab"], tries=2, idle=1)
     assert reply.reading == "D" and reply.usage.calls == 5 and reply.note["entries"] == 0 and reply.note["forced"]
     gone = run([Scripted("x", [ModelError("gone", reason="down")]), agent("b", usual)], iterations=8)
     assert gone.reading == "C" and {a.member for a in gone.absent} <= {"x"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Member, Members, ask_some, classes, optional, shuffled, together
-from consilience.learn.board import ACTIONS, CHOOSE, END, PERFORM, REMINDER, VOTE, Entry, chosen, concluded, due
+from consilience.learn.board import ACTIONS, END, PERFORM, VOTE, Entry, choose, concluded, due
 from consilience.method import Count, Last, Level, Method
 from consilience.prompt import letter, worded
 from consilience.reading import Choice, Free
@@ -21,8 +21,9 @@ class Blackboard(Method):
     who terminates concludes, and all vote when conclusions differ.
 
     For questions that need plans and checks by different models. Turns fall by lot. An action that fails or cannot be read adds
-    nothing. When nobody has concluded in the last round, the best member on dev answers from the board. Deviations: each agent
-    is a model of its own; ballots that cannot be read abstain, and ties go to the earlier conclusion.
+    nothing. When nobody has concluded in the last round, or everybody had a turn and nothing stands there, the best member on
+    dev answers from the board. Deviations: each agent is a model of its own; ballots that cannot be read abstain, and ties go
+    to the earlier conclusion.
     """
 
     level: ClassVar = Level.TEXT
@@ -44,6 +45,8 @@ class Blackboard(Method):
         agents, lot = members.ranking, [members.run.stream, request.key()]
         board, asked = list[Entry](), [0] * len(agents)
         for turn in range(1, self.iterations + 1):
+            if not board and all(asked):
+                break
             who = due(lot, turn, asked, self.acting, self.idle)
             asked = [turn if i in who else last for i, last in enumerate(asked)]
             done = [made for made in await together(*(self._act(request, agents[i], board) for i in who)) if made is not None]
@@ -57,15 +60,11 @@ class Blackboard(Method):
     async def _act(self, request: Request, agent: Member, board: Sequence[Entry]) -> tuple[str, Reply] | None:
         """The action that an agent chose and what it wrote; None when it failed."""
         entries = list(map(str, board)) or ["(empty)"]
-        for reminder in ("", *[REMINDER] * (self.tries - 1)):
-            said = await optional(agent, worded(request, CHOOSE, Free(), board=entries, reminder=reminder))
-            action = chosen(said.text or "") if said is not None else None
-            if said is None or action is not None:
-                break
-        if said is None or action is None:
+        if (choice := await choose(request, agent, entries, self.tries)) is None:
             return None
+        action, thought = choice
         form = request.format if action == "terminate" else Free()
-        reply = await optional(agent, worded(request, PERFORM, form, board=entries, thought=said.text or "", task=ACTIONS[action]))
+        reply = await optional(agent, worded(request, PERFORM, form, board=entries, thought=thought, task=ACTIONS[action]))
         return None if reply is None or not reply.text or reply.unreadable(form) else (action, reply)
 
 
