@@ -43,7 +43,8 @@ def test_states_without_columns_are_refused() -> None:
 
 @pytest.mark.parametrize(("made", "name"), [
     (lambda: RwkvForCausalLM(RwkvConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2)), "rwkv"),
-    (lambda: FalconForCausalLM(FalconConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True)), "falcon"),
+    (lambda: FalconForCausalLM(FalconConfig(vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                            alibi=True)), "falcon"),
 ])
 def test_other_families_that_cannot_work_are_refused_with_a_reason(made: Callable[[], PreTrainedModel], name: str) -> None:
     with pytest.raises(ModelError, match=f"'{name}'.*as an endpoint") as caught:

@@ -75,7 +75,8 @@ def bind(model: PreTrainedModel, known: Verdict | None = None) -> Bound:
         if isinstance(worst, float) and worst <= tolerance(model.dtype):
             return _leanest(model, longest_row(config), name)
     if worst == NAN:
-        raise ModelError(f"{model.config.model_type!r} ({type(model).__name__}): {NAN}; its weights hold NaN or overflow", reason="refused")
+        raise ModelError(f"{model.config.model_type!r} ({type(model).__name__}): {NAN}; its weights hold NaN or overflow",
+                         reason="refused")
     found = f"a relative difference of {worst:.2g} from its plain forward" if isinstance(worst, float) else worst
     raise ModelError(f"the family {model.config.model_type!r} ({type(model).__name__}) does not work with this engine's "
                      f"cache: {found} (tolerance {tolerance(model.dtype):.2g}). {ELSEWHERE}", reason="refused")

@@ -44,13 +44,13 @@ class Engine:
     """Decodes the rows of a source until none is waiting or live.
 
     `vocabulary` is the number of ids in use (one for all members, or one each): logits beyond it (padding of the
-    embedding) are cut off. Members of different vocabularies need a policy that is `mixed`, and rows with a bridge. `room` bounds the
-    bytes of all caches; at least one row is always admitted. When memory runs out all the same, half of the rows wait
-    and go on later.
+    embedding) are cut off. Members of different vocabularies need a policy that is `mixed`, and rows with a bridge.
+    `room` bounds the bytes of all caches; at least one row is always admitted. When memory runs out all the same, half
+    of the rows wait and go on later.
     """
 
-    def __init__(self, slots: Sequence[Slots], combiner: Combiner | HandOver, vocabulary: int | Sequence[int], *, lanes: int = 128,
-                 room: int | None = None, material: Material | None = None) -> None:
+    def __init__(self, slots: Sequence[Slots], combiner: Combiner | HandOver, vocabulary: int | Sequence[int], *,
+                 lanes: int = 128, room: int | None = None, material: Material | None = None) -> None:
         self.slots = list(slots)
         sizes = [vocabulary] * len(slots) if isinstance(vocabulary, int) else vocabulary
         self.vocabulary = sizes[0]
@@ -119,12 +119,15 @@ class Engine:
         """Let each of the rows from `lo` on take its next tokens, and the finished ones leave."""
         begun = time.perf_counter()
         rows = self.rows[lo:]
+        trouble = ""
         try:
             self.writer.write(range(lo, lo + len(rows)), rows, self._plan_of(lo, rows))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
-            return self._shed(error)
+            trouble = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        if trouble:             # outside the handler, whose traceback holds on to tensors
+            return self._shed(trouble)
         share = (time.perf_counter() - begun) / len(rows)
         over: list[int] = []
         for place, row in enumerate(rows, lo):
@@ -138,21 +141,24 @@ class Engine:
         """How these rows are sampled; kept for all live rows until one joins or leaves."""
         if lo == 0 and self._plan is not None:
             return self._plan
-        texts = [(*r.prompts[0], *r.ids) for r in rows] if any(r.sampling.repetition_penalty != 1 for r in rows) else [()] * len(rows)
+        texts: list[Sequence[int]] = [()] * len(rows)
+        if any(r.sampling.repetition_penalty != 1 for r in rows):
+            texts = [(*r.prompts[0], *r.ids) for r in rows]
         plan = Plan.of([r.sampling for r in rows], [r.noise for r in rows], self.vocabulary, texts, self.slots[0].device)
         if lo == 0:
             self._plan = plan
         return plan
 
-    def _shed(self, error: Exception) -> None:
+    def _shed(self, trouble: str) -> None:
         """Memory ran out: the later half of the rows wait and are read anew when others have left."""
         keep = len(self.rows) // 2
         log.warning("out of memory with %d rows; %d wait, and at most %d run at once from now on (%s)", len(self.rows),
-                    len(self.rows) - keep, max(keep, 1), str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+                    len(self.rows) - keep, max(keep, 1), trouble)
         self.lanes = max(keep, 1)
         if not keep:
             self.rows[0].reason = "error"
-            self.rows[0].error = ModelError(f"out of memory with a single row of {self._read(self.rows[0])} tokens", reason="memory")
+            self.rows[0].error = ModelError(f"out of memory with a single row of {self._read(self.rows[0])} tokens",
+                                            reason="memory")
             self._leave(0)
         for row in reversed(self.rows[keep:]):
             self.waiting.appendleft(row)

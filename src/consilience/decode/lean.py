@@ -97,10 +97,9 @@ class Lean:
                                        h[:, turned:].view(n, q, self.kv_heads, size))
             query = qk[:, :self.heads].reshape(n, q, -1)
             if cut and keep is not None and number == len(self.layers) - 1:     # nobody reads the others any further
-                query, x = torch.take_along_dim(query, keep[..., None], 1), torch.take_along_dim(x.view(n, q, -1), keep[..., None], 1)
+                query = torch.take_along_dim(query, keep[..., None], 1)
                 folded = {k: _fold(torch.take_along_dim(m, keep[:, None, :, None], 2), groups) for k, m in masks.items()}
-                q = keep.shape[1]
-                x = x.view(n * q, -1)
+                x, q = torch.take_along_dim(x.view(n, q, -1), keep[..., None], 1).flatten(0, 1), keep.shape[1]
             query = query.view(n, q, self.kv_heads, groups, size).permute(0, 2, 3, 1, 4)
             a = scaled_dot_product_attention(query.reshape(n, self.kv_heads, groups * q, size), keys, values,
                                              folded[layer.kind], scale=self.scaling)

@@ -10,6 +10,8 @@ from consilience.decode.bridge import Bridge
 from consilience.errors import ModelError
 from consilience.types import Sampling
 
+NOT_FINITE = "its logits were not finite numbers"
+"""Why a member leaves a row."""
 Mark = tuple[float, tuple[tuple[int, float], ...]]
 """Log-probability of a token and its likeliest alternatives."""
 

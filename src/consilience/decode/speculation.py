@@ -15,7 +15,7 @@ from torch import Tensor
 
 from consilience.decode.feed import Feed
 from consilience.decode.policy import Speculation
-from consilience.decode.row import Row
+from consilience.decode.row import NOT_FINITE, Row
 from consilience.decode.sampler import Plan, note
 from consilience.decode.writers import Lockstep, read_by, take
 
@@ -198,7 +198,7 @@ class Speculating:
         """Rows whose distributions are all numbers; whoever spoilt the others leaves them, and they wait for lockstep."""
         finite = torch.isfinite(cycle.logits.amax(-1)).all(-1)
         for member, i in (~finite).nonzero().tolist():
-            cycle.rows[i].gone[member] = "its logits were not finite numbers"
+            cycle.rows[i].gone[member] = NOT_FINITE
         return finite.all(0)
 
     def _next(self, cycle: _Cycle, whole: Sequence[bool], final: Sequence[bool]) -> None:

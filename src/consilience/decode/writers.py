@@ -14,7 +14,7 @@ from torch import Tensor
 from consilience.decode.bridge import Bridge
 from consilience.decode.feed import Feed
 from consilience.decode.policy import Material, Move, Policy, Sight
-from consilience.decode.row import Mark, Row
+from consilience.decode.row import NOT_FINITE, Mark, Row
 from consilience.decode.sampler import Plan
 from consilience.decode.union import Union
 from consilience.errors import ModelError
@@ -59,7 +59,7 @@ class Lockstep:
         for i, each in zip(ill, finite, strict=True):
             for member, fine in zip(self.members, each, strict=True):
                 if not fine:
-                    rows[i].gone.setdefault(member, "its logits were not finite numbers")
+                    rows[i].gone.setdefault(member, NOT_FINITE)
             groups.setdefault(frozenset(self.members.index(m) for m in rows[i].gone if m in self.members), []).append(i)
         scores = scores.clone()
         for gone, which in groups.items():
@@ -127,7 +127,7 @@ class HandingOver:
             if not finite.all():
                 for i, fine in zip(which, finite.tolist(), strict=True):
                     if not fine:
-                        rows[i].gone[member] = "its logits were not finite numbers"
+                        rows[i].gone[member] = NOT_FINITE
                         gone[member, i] = True
                 got = torch.where(finite[:, None], got, 0.0)
             logits[member] = logits[member].index_copy(0, torch.tensor(which, device=got.device), got)
