@@ -47,13 +47,14 @@ def methods(
         say(method_table(found))
     else:
         show_table(["method", "level", "calls per question", "needs", "what it does"],
-                   [[cls.name, cls.level.value, cls.cost, needs(cls), first_line(cls)] for cls in found])
+                   [[cls.name, cls.level.value, cls.cost, needs(cls), first_sentence(cls)] for cls in found])
         say("\nconsilience methods NAME shows paper, roles and options.", style="dim")
 
 
-def first_line(cls: type[Method]) -> str:
+def first_sentence(cls: type[Method]) -> str:
     """The first sentence of a method's description."""
-    return (cls.__doc__ or "").strip().split("\n")[0]
+    about = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+    return re.split(r"\.(?=\s|$)", about)[0].rstrip(".") + "."
 
 
 def needs(cls: type[Method]) -> str:
@@ -125,7 +126,7 @@ def _one_method(cls: type[Method], json: bool) -> None:
 def method_table(found: Sequence[type[Method]]) -> str:
     """The table of methods in Markdown, as README.md and docs/methods.md hold it."""
     rows = ["| method | level | what it does | calls per question | source |", "| --- | --- | --- | --- | --- |"]
-    rows += [f"| `{cls.name}` | {cls.level.value} | {first_line(cls)} | `{cls.cost}` | {cls.paper} |" for cls in found]
+    rows += [f"| `{cls.name}` | {cls.level.value} | {first_sentence(cls)} | `{cls.cost}` | {cls.paper} |" for cls in found]
     return "\n".join(rows)
 
 
