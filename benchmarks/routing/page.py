@@ -146,17 +146,27 @@ def _list(names: Sequence[str]) -> str:
 
 def _unfinished(played: Played) -> str:
     """Which methods have fewer splits behind them than there are."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for _, rows in played.values():
-        for row in rows:
-            if row.kind not in ("control", "member"):
-                found[row.name].append(row.splits)
     most = max(len(game.splits) for game, _ in played.values())
-    lines = [f"{name} ({len(counts)} sets, {min(counts)} to {max(counts)} splits)" for name, counts in sorted(found.items()) if min(counts) < most]
+    short = [f"{len(game.splits)} on {name}" for name, (game, _) in played.items() if len(game.splits) < most]
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, (game, rows) in played.items():
+        for row in rows:
+            if row.kind not in ("control", "member") and row.splits < len(game.splits):
+                found[row.name].append(f"{row.splits} of {len(game.splits)} on {name}")
+    lines = [f"all methods: {', '.join(short)}"] if short else []
+    lines += [f"{method}: {', '.join(where)}" for method, where in sorted(found.items())]
+    silent = [f"{name} on {', '.join(where)}" for name, where in _absent(played).items()]
+    lines += [f"not played yet: {'; '.join(silent)}"] if silent else []
     if not lines:
         return ""
     return (f"## Splits that are missing\n\nNot every cell of this run has been played: the rest of {most} splits per set is a matter of machine time (`run.py` goes on where it "
-            "stopped). Fewer splits mean wider intervals, not other figures. " + "; ".join(lines) + ".")
+            "stopped). Where a single split was played, the intervals cover the choice of questions alone, so its verdicts say less than they seem to.\n\n" + "\n".join(f"- {line}" for line in lines))
+
+
+def _absent(played: Played) -> dict[str, list[str]]:
+    """Routers that ask one member, and on which sets they have not been played: those can replay all of them."""
+    names = {row.name for _, rows in played.values() for row in _methods(rows) if row.chooses}
+    return {name: where for name in sorted(names) if (where := [s for s, (_, rows) in played.items() if all(r.name != name for r in rows)])}
 
 
 def _targets(played: Played) -> str:
@@ -326,7 +336,7 @@ def _panel(axis: Any, game: Game, rows: Sequence[Row]) -> None:
     axis.annotate("oracle", (0.02, oracle.quality.value), xycoords=("axes fraction", "data"), fontsize=7, color="0.5", va="bottom")
     _, (x, y) = mixture_area(game)
     axis.plot(*_dense(x, y), color="0.35", linestyle="--", linewidth=1, label="mixtures of two")
-    curves = sorted((r for r in _methods(rows) if r.area is not None and r.curve is not None), key=lambda r: -r.area.value if r.area else 0.0)
+    curves = sorted((r for r in _methods(rows) if r.area is not None and r.curve is not None and r.splits == len(game.splits)), key=lambda r: -r.area.value if r.area else 0.0)
     for row, color in zip(curves[:3], ("#1b6ca8", "#d1495b", "#3a7d44"), strict=False):
         assert row.curve is not None
         cost, score = (c[1:] for c in row.curve)

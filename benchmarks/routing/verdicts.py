@@ -20,6 +20,8 @@ import numpy as np
 
 from consilience.bench.curves import calls_for, front, mean_height, mean_recovered, mixture
 from consilience.bench.statistics import flips, holm, percentiles
+from consilience.learn.routers import Router
+from consilience.registry import methods
 from run import arena_path, cell_path, finished, targeted
 from sets import Source
 
@@ -172,6 +174,8 @@ class Row:
     settings: int
     fit: float
     decide: float
+    chooses: bool = False
+    """Whether it is a router that asks one member by what it expects of each, so that any recording can replay it."""
     against_best: Figure | None = None
     against_mixture: Figure | None = None
     aiq: Figure | None = None
@@ -207,6 +211,12 @@ def rows_of(source: Source, work: Path) -> tuple[Game | None, list[Row], dict[st
     return game, [*_controls(game), *found], refused
 
 
+def _asks_one(name: str) -> bool:
+    """Whether a label is that of a router that chooses before anybody answers."""
+    cls = methods().get(name)
+    return cls is not None and issubclass(cls, Router)
+
+
 def kind_of(name: str) -> str:
     """`peer`, `target` (a method fitted to one) or `method`."""
     return "peer" if name.startswith("LLMRouter") else "target" if targeted(name) else "method"
@@ -230,7 +240,7 @@ def _row(game: Game, name: str, cells: Sequence[dict[str, Any]], work: Path) -> 
     kind = kind_of(name)
     row = Row(name, kind, game.mean(firsts), None,
               float(np.mean([c["calls"] for c in cells])), len(cells), min(len(q) for q in quality),
-              float(np.mean([c["fit"] for c in cells])), float(np.mean([c["decide"] for c in cells])),
+              float(np.mean([c["fit"] for c in cells])), float(np.mean([c["decide"] for c in cells])), _asks_one(name),
               against_best=game.difference(firsts, [s.score[:, s.best] for s in game.splits]))
     told = [c["expected"] for c in cells if c.get("expected")]
     if told:
@@ -312,6 +322,13 @@ def _controls(game: Game) -> list[Row]:
 
 
 def mixture_area(game: Game) -> tuple[Figure, Curve]:
-    """AIQ of the mixtures of two members (RouterBench's Zero router, its members chosen on dev), and their curve."""
-    split = game.splits[0]
-    return game.figure(game.mixed[1]), (1000 * split.cost[:, split.vertices].mean(axis=0), split.score[:, split.vertices].mean(axis=0))
+    """AIQ of the mixtures of two members (RouterBench's Zero router, its members chosen on dev), and their curve in dollars
+    per 1,000 questions, the mean over the splits."""
+    ends, lines = [], []
+    for split in game.splits:
+        cost = 1000 * split.cost[:, split.vertices].mean(axis=0)
+        order = np.argsort(cost, kind="stable")
+        ends.append((cost.min(), cost.max()))
+        lines.append((cost[order], split.score[:, split.vertices].mean(axis=0)[order]))
+    grid = np.linspace(*np.mean(ends, axis=0), 200)
+    return game.figure(game.mixed[1]), (grid, np.mean([np.interp(grid, x, y) for x, y in lines], axis=0))
