@@ -16,7 +16,7 @@ demo: $(VENV)/.ready-run
 	$(BIN)/consilience bench examples/main.yaml --out runs/demo
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # The table of results in README.md, from a run of its own; then every generated part of the docs.
 results: $(VENV)/.ready-run
@@ -39,7 +39,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
-	$(PIP) -e '.[local,route,train,hub,report,serve]' pytest pytest-timeout hypothesis hatchling scipy gguf xllamacpp
+	$(PIP) -e '.[local,route,train,hub,report,serve]' pytest pytest-timeout pytest-xdist hypothesis hatchling scipy gguf xllamacpp
 	touch $@
 
 clean:
