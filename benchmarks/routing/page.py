@@ -238,12 +238,12 @@ def _speed(work: Path) -> str:
         return ""
     told = json.loads(path.read_text(encoding="utf-8"))
     base = next((r["decide_ms"] for r in told["rows"] if r["router"] == "knn-router"), None)
-    lines = [[r["router"], f"{r['fit_cpu_s']:.1f}", f"{r['fit_wall_s']:.1f}" if "fit_wall_s" in r else "–", f"{r['decide_ms']:.3f}",
+    lines = [[r["router"], f"{r['fit_cpu_s']:.1f}", f"{r['decide_ms']:.3f}",
               f"{r['decide_ms'] / base:.2f}" if base else "–"] for r in told["rows"]]
     return (f"## Speed\n\n{told['questions']:,} dev questions of 60 words, {told['members']} members, one question at a time, warm, one thread, on a machine that others used as well, so that ratios "
             "within this run say more than milliseconds. A decision of ours includes the question's vector; those of the peers leave it out "
             "(LLMRouter embeds with Longformer, RouteLLM with an OpenAI model that needs a key), and RouteLLM's is between two models. Its fit is 100 epochs, scaled from 2.\n\n"
-            + _table(["router", "fit, CPU s", "fit, wall s", "decision, CPU ms", "decision, to knn-router"], lines))
+            + _table(["router", "fit, CPU s", "decision, CPU ms", "decision, to knn-router"], lines))
 
 
 def _tables(played: Played) -> str:
