@@ -118,8 +118,8 @@ def _findings(played: Played) -> str:
                                        "highest curve: over mixtures", "curve better than mixtures"], lines), "",
             "The highest of many is flattered by having been picked; the adjustment of the verdicts covers that, the bare figure does not.", ""]
     if silent:
-        text.append(f"**On {len(silent)} of {len(played)} sets no method beats the controls**: {', '.join(silent)}. There the best member alone, or a "
-                    "coin between two members, does as well as anything learned.")
+        text.append(f"**On {len(silent)} of {len(played)} sets no method is shown to beat the controls**: {', '.join(silent)}. There nothing learned is "
+                    "shown to do better than the best member alone, or than a coin between two members.")
     text += ["", _reading(played), "", "![Cost and quality of routers, members and mixtures on each set](routing.png)"]
     return "\n".join(text)
 
