@@ -292,6 +292,8 @@ def _general(reason: str) -> str:
     """The reason without the name of a set's first member."""
     for part, general in (("log-probabilities", "the members are recorded without token log-probabilities"),
                           ("what was not recorded", "it asks members what was not recorded, such as prompts of its own"),
+                          ("does not offer Continue", "it goes on from a partial answer (power Continue), which recorded members cannot"),
+                          ("the target speaks of money", "the target speaks of money, and the members' costs are unknown"),
                           ("was asked for;", "it takes further draws of a member than were recorded"),
                           ("not the prompt form", "the members are recorded: they were asked the question alone, not another prompt form")):
         if part in reason:
