@@ -82,7 +82,7 @@ def test_ctrl_c_leaves_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
         while not server.bodies and time.monotonic() < until and work.poll() is None:
             time.sleep(0.05)
         work.send_signal(signal.SIGINT)
-        _, told = work.communicate(timeout=20)
+        _, told = work.communicate(timeout=60)
     assert server.bodies, told
     assert work.returncode == 130 and "interrupted" in told and "the same command goes on" in told
     assert "Traceback" not in told
