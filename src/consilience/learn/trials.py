@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from consilience.errors import ConfigError
 from consilience.learn.goals import Aimed, Trials, costs_known
@@ -11,6 +11,8 @@ from consilience.learn.table import Table
 from consilience.method import Cast, Dev, Method
 from consilience.reading.text import squeeze
 from consilience.team import Team
+
+T = TypeVar("T")
 
 
 def team(method: Method, cast: Cast) -> Team:
@@ -26,6 +28,12 @@ async def trials(dev: Dev, cast: Cast, settings: Sequence[Aimed]) -> Trials:
     costs_known(settings[0], alone.costs, alone.names)
     table = await Table.of(dev, [team(setting, cast) for setting in settings])
     return Trials(table.scores.T, table.costs.T, table.seconds.T, alone.scores[:, alone.best])
+
+
+async def best(dev: Dev, cast: Cast, methods: Mapping[T, Method]) -> T:
+    """The key of the method with the highest dev score, the first of equal ones."""
+    scores = {key: sum(await dev.evaluate(team(method, cast))) for key, method in methods.items()}
+    return max(scores, key=lambda key: scores[key])
 
 
 def some(dev: Dev, most: int) -> Dev:

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal, Self
 
 from consilience.gather import Members, write_together
 from consilience.learn.heads import Deferred, Head, Places, choosing
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method, Role, Share
 from consilience.model import Hidden, NextTokens, Score
 from consilience.registry import register
-from consilience.team import Team
 from consilience.types import Reply, Request
 
 
@@ -43,9 +43,8 @@ class CoLlm(Method):
         made = self.with_learned({"eta": 0.5 if self.eta is None else self.eta}, head=choosing(places.states, places.log_p.T))
         if self.eta is not None or self.decode == "compose":
             return made
-        teams = {e: Team(replace(made, eta=e), cast.members, standing=cast.standing, **cast.roles) for e in (.5, .3, .7, .1, .9)}
-        scores = {e: sum(await dev.evaluate(team)) for e, team in teams.items()}
-        return made.with_learned({"eta": max(scores, key=lambda e: scores[e])}, **made.found().arrays)
+        eta = await best(dev, cast, {e: replace(made, eta=e) for e in (0.5, 0.3, 0.7, 0.1, 0.9)})
+        return made.with_learned({"eta": eta}, **made.found().arrays)
 
     async def run(self, request: Request, members: Members) -> Reply:
         base, assistant, found = members.role("base"), members.role("assistant"), self.found()

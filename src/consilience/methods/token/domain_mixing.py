@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 from consilience.gather import Members, write_together
@@ -10,6 +10,7 @@ from consilience.learn.embedding import check_name, encode, fitted, restored
 from consilience.learn.mixing import Mixed, softmax
 from consilience.learn.neighbours import best_size, neighbours
 from consilience.learn.table import Table
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method
 from consilience.model import NextTokens
 from consilience.registry import register
@@ -52,8 +53,7 @@ class DomainMixing(Method):
         if self.tau is not None:
             return made
         tried = {t: made.with_learned({**made.found().values, "tau": t}, **arrays) for t in (0.1, 0.02, 0.3, 1.0)}
-        scores = {t: sum(await dev.evaluate(replace(one), cast.members)) for t, one in tried.items()}
-        return tried[max(scores, key=lambda t: scores[t])]
+        return tried[await best(dev, cast, tried)]
 
     async def run(self, request: Request, members: Members) -> Reply:
         found = self.found()

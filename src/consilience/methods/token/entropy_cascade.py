@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 
 from consilience.decode.policy import Move, Policy, Sight
 from consilience.gather import Members, write_together
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method, Role
 from consilience.model import NextTokens
 from consilience.registry import register
-from consilience.team import Team
 from consilience.types import Reply, Request
 
 
@@ -52,10 +52,7 @@ class EntropyCascade(Method):
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         if self.most is not None:
             return self
-        teams = {t: Team(replace(self, most=t), cast.members, standing=cast.standing, **cast.roles)
-                 for t in (2.0, 1.0, 0.5, 0.2, 0.05)}
-        scores = {t: sum(await dev.evaluate(team)) for t, team in teams.items()}
-        return self.with_learned({"most": max(scores, key=lambda t: scores[t])})
+        return self.with_learned({"most": await best(dev, cast, {t: replace(self, most=t) for t in (2.0, 1.0, 0.5, 0.2, 0.05)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
         small, large = members.role("small"), members.role("large")

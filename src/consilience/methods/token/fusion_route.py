@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 from consilience.decode.policy import Material, Move, Policy, Sight
 from consilience.gather import Members, write_together
 from consilience.learn.heads import Head, Places, apply, choosing
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method, Role
 from consilience.model import Hidden, NextTokens, Score
 from consilience.registry import register
-from consilience.team import Team
 from consilience.types import Reply, Request
 
 
@@ -68,9 +68,8 @@ class FusionRoute(Method):
         made = self.with_learned({"beta": self.beta or 0.0}, head=choosing(places.states, places.log_p.T))
         if self.beta is not None:
             return made
-        teams = {b: Team(replace(made, beta=b), cast.members, standing=cast.standing, **cast.roles) for b in (0.0, .25, .5, 1.0)}
-        scores = {b: sum(await dev.evaluate(team)) for b, team in teams.items()}
-        return made.with_learned({"beta": max(scores, key=lambda b: scores[b])}, **made.found().arrays)
+        beta = await best(dev, cast, {b: replace(made, beta=b) for b in (0.0, 0.25, 0.5, 1.0)})
+        return made.with_learned({"beta": beta}, **made.found().arrays)
 
     async def run(self, request: Request, members: Members) -> Reply:
         found, router = self.found(), members.role("router")

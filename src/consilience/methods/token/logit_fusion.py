@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from consilience.errors import TeamError
 from consilience.gather import Members, write_together
 from consilience.learn.mixing import Pool, Pooled
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method
 from consilience.model import NextTokens
 from consilience.registry import register
@@ -49,8 +50,7 @@ class LogitFusion(Method):
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         if self.pool != "confidence" or self.tau:
             return self
-        scores = {t: sum(await dev.evaluate(replace(self, tau=t), cast.members)) for t in (1.0, 0.3, 0.1, 0.03, 0.01)}
-        return self.with_learned({"tau": max(scores, key=lambda t: scores[t])})
+        return self.with_learned({"tau": await best(dev, cast, {t: replace(self, tau=t) for t in (1.0, 0.3, 0.1, 0.03, 0.01)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
         tau = self.tau or (self.learned.values["tau"] if self.learned is not None else 1.0)

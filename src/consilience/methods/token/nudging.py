@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 from consilience.decode.policy import Material, Move, Policy, Sight
 from consilience.gather import Members, write_together
+from consilience.learn.trials import best
 from consilience.method import Cast, Dev, Level, Method, Role
 from consilience.model import NextTokens
 from consilience.registry import register
-from consilience.team import Team
 from consilience.types import Reply, Request
 
 
@@ -68,9 +68,7 @@ class Nudging(Method):
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         if self.gamma is not None:
             return self
-        teams = {g: Team(replace(self, gamma=g), cast.members, standing=cast.standing, **cast.roles) for g in (.4, .2, .3, .5)}
-        scores = {g: sum(await dev.evaluate(team)) for g, team in teams.items()}
-        return self.with_learned({"gamma": max(scores, key=lambda g: scores[g])})
+        return self.with_learned({"gamma": await best(dev, cast, {g: replace(self, gamma=g) for g in (0.4, 0.2, 0.3, 0.5)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
         base, nudger = members.role("base"), members.role("nudger")
