@@ -82,8 +82,8 @@ def _interleaved(x: np.ndarray, heads: int) -> np.ndarray:
 
 
 @contextmanager
-def served(folder: Path, scratch: Path) -> Iterator[str]:
-    """The base URL of a server with this checkpoint."""
+def served(folder: Path, scratch: Path, embeds: bool = False) -> Iterator[str]:
+    """The base URL of a server with this checkpoint, which writes, or embeds texts."""
     file = scratch / f"{folder.name}.gguf"
     write_gguf(folder, file)
     with socket.socket() as free:
@@ -91,7 +91,7 @@ def served(folder: Path, scratch: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     log = scratch / f"{folder.name}.log"
     with log.open("w") as out:
-        server = subprocess.Popen([sys.executable, "-m", "tests.models.llama_server", str(file), str(port)], stdout=out,
+        server = subprocess.Popen([sys.executable, "-m", "tests.models.llama_server", str(file), str(port), *["embeds"] * embeds], stdout=out,
                                   stderr=out, cwd=Path(__file__).parents[2])
     try:
         until = time.monotonic() + 60
@@ -108,13 +108,16 @@ def served(folder: Path, scratch: Path) -> Iterator[str]:
         server.wait(10)
 
 
-def main(file: str, port: str) -> None:
+def main(file: str, port: str, embeds: str = "") -> None:
     """Serve until killed."""
     import xllamacpp
 
     options = xllamacpp.CommonParams()
     options.model.path, options.hostnames, options.port = file, ["127.0.0.1"], int(port)
     options.n_ctx, options.n_parallel, options.cpuparams.n_threads = 4096, 4, 1
+    options.embedding = bool(embeds)
+    if embeds:
+        options.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(options)
     while server is not None:
         time.sleep(60)

@@ -12,6 +12,7 @@ import pytest
 import consilience as cs
 from consilience.errors import TeamError
 from consilience.method import Method
+from consilience.methods.route.knn_router import KnnRouter
 from consilience.methods.token.entropy_cascade import EntropyCascade
 from consilience.methods.token.logit_fusion import LogitFusion
 from consilience.methods.token.nudging import Nudging
@@ -139,3 +140,23 @@ class TestTogether:
 
 def write(method: Method, models: list[Model], **roles: Model) -> Reply:
     return asyncio.run(Team(method, models, **roles).generate(GREEDY))[0]
+
+
+def test_an_endpoint_embeds_questions_for_a_router(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from tests.members import Scripted
+    from tests.methods.questions import split
+    texts = ["apple pie", "pear tart", "plum jam", "iron bar", "zinc roof", "copper pot"]
+    dev = split([(text, "A") for text in texts * 2])
+    with served(WEIGHTS / "generalist", tmp_path_factory.mktemp("embed"), embeds=True) as base:
+        embedder = Endpoint("e", base, api="embeddings", price=Price(1, 0))
+        got = asyncio.run(embedder.embed([*texts, ""]))
+        assert got.value.shape[0] == 7 and got.usage.calls == 1 and got.usage.prompt_tokens > 6 and got.cost
+        assert "Embed" in embedder.card.powers and embedder.power(NextTokens) is None
+        members = [Scripted("fruit", lambda r, d: "A" if r.question in texts[:3] else "B"),
+                   Scripted("metal", lambda r, d: "A" if r.question in texts[3:] else "B")]
+        team = Team(KnnRouter(k=1), members, embedder=embedder).fit_sync(dev)
+        assert sum(asyncio.run(dev.evaluate(team))) == len(dev)
+        [reply] = asyncio.run(team.generate(dev[0].request))
+        assert [part.asked for part in reply.parts] == ["embed", "answer"]
+        with pytest.raises(TeamError, match="role embedder"):
+            asyncio.run(embedder.generate(GREEDY))

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from consilience.errors import ConfigError, ModelError, did_you_mean
-from consilience.model import Card, Continue, NextTokens, P, Price
+from consilience.errors import ConfigError, ModelError, TeamError, did_you_mean
+from consilience.model import Card, Continue, Embed, Measured, NextTokens, P, Price
 from consilience.models.loops import PerLoop, all_of
 from consilience.models.remote import Remote
 from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, explain, no_answer,
@@ -18,10 +18,13 @@ from consilience.prompt import render
 from consilience.types import Draws, Event, Reply, Request, Scope, Usage, digest
 
 if TYPE_CHECKING:
+    import numpy as np
     from openai import AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+BATCH = 256
+"""Texts that are embedded in one call."""
 _MALFORMED = (AttributeError, TypeError, ValueError)
 """What reading an answer raises whose fields are not of the types that they should be; the client does not check."""
 
@@ -32,7 +35,7 @@ class Endpoint:
     `base_url` is by default `OPENAI_BASE_URL`, else OpenAI's. The key comes from the environment variable `key_env`
     (`OPENAI_API_KEY`); it is required over https, and sent over plain http only to this machine or when `key_env` is
     named. `dialect` says what the server honours (`openai`, `compatible`, `vllm`, `llamacpp`, `transformers`), `without` which of
-    these settings are given up, `body` what else is sent with every call. Where seeds are honoured each draw is a call
+    these settings are given up, `body` what else is sent with every call. `api` is `chat`, `completions`, or `embeddings`. Where seeds are honoured each draw is a call
     of its own with its own seed; `without: [seed]` buys several draws per call (`n`), not repeatable.
 
     Times are in seconds. It neither retries nor limits itself: wear `Retried` and `Limited`.
@@ -49,20 +52,43 @@ class Endpoint:
         self._client = PerLoop(self._connect)
         settings = self.wire.settings
         facts: dict[str, Any] = {"name": name or model, "price": price, "context": context, "settings": settings,
-                                 "powers": frozenset(_powers(settings)),
+                                 "powers": frozenset(_powers(self.wire)),
                                  "spec": f"openai:{model}" + (f"@{self.url}" if self.url != OPENAI_URL else ""), **card}
         self.card = Card(**facts, fingerprint=digest(["openai", self.url, model, self.wire.dialect.name, api,
                                                       sorted(self.wire.without), dict(self.wire.body)]))
 
     def power(self, kind: type[P]) -> P | None:
-        """`Continue`, where the server can; `NextTokens`, where it gives log-probabilities too."""
-        if kind.__name__ not in _powers(self.wire.settings):
+        """`Continue`, where the server can; `NextTokens`, where it gives log-probabilities too; `Embed` with that API."""
+        if kind.__name__ not in _powers(self.wire):
             return None
         offered: Any = Remote(self) if kind is NextTokens else self
         return offered
 
+    async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:
+        """Vectors of texts, float32 [texts, width], `BATCH` of them a call; with `api: embeddings`."""
+        import numpy as np
+
+        began, usage, rows = time.perf_counter(), Usage(), []
+        for at in range(0, len(texts), BATCH):
+            part = [text or " " for text in texts[at:at + BATCH]]
+            try:
+                answer = await self._client().embeddings.create(model=self.wire.model, input=part, encoding_format="float",
+                                                                extra_body=dict(self.wire.body), timeout=self.timeout)
+                found = np.array([one.embedding for one in sorted(answer.data, key=lambda one: one.index)], np.float32)
+            except (*_client_errors(), *_MALFORMED) as error:
+                raise explain(self.card.name, error, self.url) from error
+            if found.ndim != 2 or len(found) != len(part):
+                raise ModelError(f"{self.card.name} gave {len(found)} vectors for {len(part)} texts")
+            rows.append(found)
+            usage += Usage(1, answer.usage.prompt_tokens if answer.usage is not None else 0, 0)
+        price = self.card.price
+        cost = price.of(usage.prompt_tokens, 0) if price is not None else None
+        return Measured(np.concatenate(rows), usage, cost, time.perf_counter() - began)
+
     async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
         """The draws: one call each with its own seed, or one call for all where seeds are given up."""
+        if self.wire.api == "embeddings":
+            raise TeamError(f"{self.card.name} embeds texts (api: embeddings) and writes none; name it in the role embedder")
         request = render(request, self.card)
         if draws.n == 1 or "n" in self.card.settings:
             return await self._call(request, draws, scope)
@@ -141,11 +167,13 @@ class Endpoint:
                            http_client=DefaultAsyncHttpxClient())
 
 
-def _powers(settings: frozenset[str]) -> list[str]:
-    """Names of the powers that a server with these settings has."""
-    if "continue" not in settings:
+def _powers(wire: Wire) -> list[str]:
+    """Names of the powers that a server spoken to like this has."""
+    if wire.api == "embeddings":
+        return [Embed.__name__]
+    if "continue" not in wire.settings:
         return []
-    return [Continue.__name__, *([NextTokens.__name__] if "logprobs" in settings else [])]
+    return [Continue.__name__, *([NextTokens.__name__] if "logprobs" in wire.settings else [])]
 
 
 class _Story:
@@ -233,8 +261,8 @@ def _wire(model: str, url: str, dialect: str | None, api: str, without: Sequence
     dialect = dialect or ("openai" if urlsplit(url).hostname == "api.openai.com" else "compatible")
     if dialect not in DIALECTS:
         raise ConfigError(f"openai:{model}: unknown dialect {dialect!r}.{did_you_mean(dialect, DIALECTS)}")
-    if api not in ("chat", "completions"):
-        raise ConfigError(f"openai:{model}: api is 'chat' or 'completions', not {api!r}")
+    if api not in ("chat", "completions", "embeddings"):
+        raise ConfigError(f"openai:{model}: api is 'chat', 'completions' or 'embeddings', not {api!r}")
     for name in without:
         if name not in DIALECTS[dialect].settings:
             raise ConfigError(f"openai:{model}: without: {name!r} is not a setting of dialect {dialect!r}."
