@@ -75,14 +75,14 @@ def members(folder: Path) -> list[str]:
     return paths
 
 
-def compare(lengths: tuple[int, ...], repeats: int, *, peer: bool = True) -> tuple[list[Result], str]:
-    """Comparisons at each number of new tokens, and why the peer is missing where it is."""
+def compare(lengths: tuple[int, ...], repeats: int, *, peer: bool = True, rows: int = ROWS) -> tuple[list[Result], str]:
+    """Comparisons of `rows` texts at each number of new tokens, and why the peer is missing where it is."""
     results: list[Result] = []
     trouble = ""
     with tempfile.TemporaryDirectory(prefix="consilience-fusion-") as name:
         folder = Path(name)
         paths = members(folder)
-        asked = prompts(ROWS, PROMPT, PROMPT, seed=3)
+        asked = prompts(rows, PROMPT, PROMPT, seed=3)
         try:
             found = _peer(folder, paths, asked, lengths) if peer else {}
         except (subprocess.CalledProcessError, OSError) as error:
@@ -91,10 +91,10 @@ def compare(lengths: tuple[int, ...], repeats: int, *, peer: bool = True) -> tup
         for net in bound:
             net.model.generation_config.eos_token_id = None
         for length in lengths:
-            each = [partial(theirs, net.model, asked, [length] * ROWS) for net in bound]
-            mine = partial(ours, bound, asked, [length] * ROWS, combiner=MeanLogits())
+            each = [partial(theirs, net.model, asked, [length] * rows) for net in bound]
+            mine = partial(ours, bound, asked, [length] * rows, combiner=MeanLogits())
             *own, taken = seconds(*each, mine, repeats=repeats)
-            job = f"fusion of {MEMBERS}, {ROWS} rows, {length} new"
+            job = f"fusion of {MEMBERS}, {rows} rows, {length} new"
             if str(length) in found:
                 theirs_seconds, texts = found[str(length)]
                 results.append(Result(f"{job} (texts equal: {texts == mine()})", "llama0.36", "MoCo 1.1", theirs_seconds,

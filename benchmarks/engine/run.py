@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("generation", "fusion"), help="one half of the comparisons")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--lengths", type=int, nargs="+", default=(256, 1024), help="new tokens of the fusion")
+    parser.add_argument("--rows", type=int, default=fusion.ROWS, help="texts at once of the fusion against MoCo")
     parser.add_argument("--models", nargs="+", default=("llama0.9", "qwen1.6", "llama3.0"), help="of the generation half")
     parser.add_argument("--no-peer", action="store_true", help="do not install and run MoCo")
     parser.add_argument("--json", type=Path, help="also write the results here")
@@ -36,7 +37,7 @@ def main() -> None:
     if asked.only != "fusion":
         results += generation.compare(asked.models, asked.small, repeats)
     if asked.only != "generation":
-        found, trouble = fusion.compare((8,) if asked.small else tuple(asked.lengths), repeats, peer=not asked.no_peer)
+        found, trouble = fusion.compare((8,) if asked.small else tuple(asked.lengths), repeats, peer=not asked.no_peer, rows=asked.rows)
         results += found + (fusion.wide(4, 16, 1, "tiny") if asked.small else fusion.wide(32, 256, repeats))
     print(table(results))
     if trouble:
