@@ -418,7 +418,7 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     key = (-1, *_content(requests[0]))
     draw = 0 if requests[0].sampling.greedy else lead.run.taken.get(key, 0)
     lead.run.taken[key] = draw + 1
-    rendered, settle = _pay_together(members, rendered)
+    rendered, settle = _pay_together(members, powers, rendered)
     cost: float | None = 0.0
     try:
         [reply] = await powers[0].decode(powers, rendered, combiner, Draws(1, draw, lead.run.stream), lead.run.scope, state)
@@ -442,11 +442,12 @@ async def write_together(members: Sequence[Member], request: Request, combiner: 
         return (await ask_ranked(otherwise, request)).noting(fallback="decoding together failed")
 
 
-def _pay_together(members: Sequence[Member], requests: list[Request]) -> tuple[list[Request], Callable[[float | None], None]]:
+def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
+                  requests: list[Request]) -> tuple[list[Request], Callable[[float | None], None]]:
     """The requests, cut to what all members can be paid for, and what books their cost (None: as it was quoted)."""
     own = purse.get()
-    pairs = zip(members, requests, strict=True) if own is not None else ()
-    known = [quote for m, r in pairs if (quote := m.quote(r)) is not None]
+    parts = zip(members, powers, requests, strict=True) if own is not None else ()
+    known = [p.quoted(quote, r) if hasattr(p, "quoted") else quote for m, p, r in parts if (quote := m.quote(r)) is not None]
     if own is None or not known:
         return requests, lambda cost: None
     whole = Quote(sum(q.fixed for q in known), sum(q.each for q in known))

@@ -115,7 +115,10 @@ class HandOver(Protocol):
 
 
 class NextTokens(Protocol):
-    """Full next-token distributions, in lockstep with other models of the same host and vocabulary."""
+    """Next-token distributions, full or sparse, of models that write one text together.
+
+    Optional: `quoted(quote, request)`, what a jointly written text costs where that is more than one reply.
+    """
 
     @property
     def host(self) -> object:

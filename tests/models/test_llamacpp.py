@@ -20,6 +20,7 @@ from consilience.methods.token.speculative_decoding import SpeculativeDecoding
 from consilience.methods.token.unite import Unite
 from consilience.model import Model, NextTokens, Price
 from consilience.models.openai import Endpoint
+from consilience.models.wrappers import Budget, Budgeted
 from consilience.nursery import WEIGHTS
 from consilience.team import Team
 from consilience.types import Draws, Reply, Request, Sampling, Scope
@@ -129,6 +130,15 @@ class TestTogether:
         gone = Endpoint("gone", "http://127.0.0.1:9/v1", dialect="llamacpp")
         reply = write(LogitFusion(pool="probabilities"), [pair[0], gone])
         assert reply.text == ask(pair[0], GREEDY).text and [a.member for a in reply.absent] == ["gone"]
+
+    def test_a_budget_pays_for_reading_the_text_again_at_every_token(self, pair: list[Model]) -> None:
+        dear = replace(GREEDY, sampling=Sampling(temperature=0.0, max_tokens=40))
+        worn = [Budgeted(model) for model in pair]
+        free = asyncio.run(Team(Unite(), worn).generate(dear))[0]
+        assert free.cost is not None
+        for share in (2.0, .6):
+            [reply] = asyncio.run(Team(Unite(), worn).generate(dear, scope=Scope(ledger=Budget(share * free.cost))))
+            assert reply.cost is not None and reply.cost <= share * free.cost
 
     def test_what_an_endpoint_cannot_do_is_said(self, pair: list[Model]) -> None:
         fallback = write(SpeculativeDecoding(), pair, target=pair[0], draft=pair[1])

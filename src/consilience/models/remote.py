@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from consilience.errors import ModelError, NoAnswerError
 from consilience.model import Combiner, HandOver, Measured, Model, NextTokens
-from consilience.types import Absent, Draws, Reply, Request, Scope, Token, Usage, total_cost
+from consilience.prompt import prompt_tokens
+from consilience.types import Absent, Draws, Quote, Reply, Request, Scope, Token, Usage, total_cost
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +30,8 @@ ALTERNATIVES = "alternatives"
 ENDS = frozenset({"", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "</s>", "<|end|>", "<end_of_turn>", "<eos>"})
 """How servers write the end of the text among the next tokens."""
 
-_PEOPLE = object()
-"""The host of all remote members: they need no memory here."""
+_ELSEWHERE = object()
+"""The host of all endpoints: they need no memory here."""
 
 
 class Remote:
@@ -46,7 +47,7 @@ class Remote:
     @property
     def host(self) -> object:
         """One for all endpoints."""
-        return _PEOPLE
+        return _ELSEWHERE
 
     @property
     def vocabulary(self) -> str:
@@ -77,6 +78,11 @@ class Remote:
         texts = [_Text(models, requests, combiner, scope, tuple(state), draws.stream, draw)
                  for draw in range(draws.first, draws.first + draws.n)]
         return list(await asyncio.gather(*(text.write() for text in texts)))
+
+    def quoted(self, quote: Quote, request: Request) -> Quote:
+        """The price of a text whose prompt and beginning are read again for every token."""
+        read = quote.fixed / max(1, prompt_tokens(request))
+        return Quote(0.0, quote.fixed + quote.each + read * request.sampling.max_tokens / 2)
 
     async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
         """Log-probabilities of single-token choices; ModelError for one that is not among the likely tokens."""
