@@ -53,5 +53,6 @@ def test_a_reply_brings_no_tags_along() -> None:
 def test_lists_of_sub_tasks() -> None:
     assert subtasks("Sure:\n1. Add 2\n 2) Double it\n- Say it", 6) == ["Add 2", "Double it", "Say it"]
     assert subtasks("1. a\n2. b\n3. c\n4. d", 3) == ["a", "b", "c d"]
+    assert subtasks("1. a\n2. b\n3. c\n4. use the result 3", 3) == ["a", "b", "c use the result 3"], "joined ones may need each other"
     assert subtasks("1. only one", 6) == [] and subtasks("none at all", 6) == []
     assert subtasks("1. use the result 2\n2. b", 6) == [] and subtasks("1. a\n2. use result 1\n3. see step 2", 6) != []

@@ -7,7 +7,7 @@ import re
 FINAL = "Final answer:"
 """The mark that prompts ask for."""
 
-_MARK = re.compile(r"final (?:answer|solution)\W*?:\W*", re.IGNORECASE)
+_MARK = re.compile(r"final (?:answer|solution)\W*?:[\s*_`\"]*", re.IGNORECASE)
 
 
 def after_mark(text: str) -> str | None:

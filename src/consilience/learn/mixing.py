@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, isclose
 from typing import TYPE_CHECKING, Literal
 
 from consilience.decode.policy import Move, Policy, Sight
@@ -37,9 +37,11 @@ class Pooled:
         return mix_log(weights, log_p)
 
     def without(self, gone: frozenset[int]) -> Pooled | None:
-        """The pool of the others, their weights made to sum to 1; None when those have no weight."""
+        """The pool of the others, None when those have no weight: a mean stays one (weights sum to 1), a product of N members
+        (weights sum to N) is one of those that are left."""
         left = [w for i, w in enumerate(self.weights) if i not in gone]
-        return Pooled(self.pool, tuple(w / sum(left) for w in left), self.tau) if sum(left) > 0 else None
+        total = 1.0 if isclose(sum(self.weights), 1.0, abs_tol=1e-6) else float(len(left))
+        return Pooled(self.pool, tuple(w * total / sum(left) for w in left), self.tau) if sum(left) > 0 else None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def subtasks(text: str, most: int) -> list[str]:
     """The items of a numbered or dashed list, those beyond `most` joined to one. None for fewer than two, and for a list in
     which an item speaks of the result of a later one or its own."""
     tasks = [line.strip() for line in _LINE.findall(text)]
+    forward = any(int(n) > i for i, task in enumerate(tasks) for n in _MENTION.findall(task))
     if len(tasks) > most:
         tasks = [*tasks[:most - 1], " ".join(tasks[most - 1:])]
-    forward = any(int(n) > i for i, task in enumerate(tasks) for n in _MENTION.findall(task))
     return [] if len(tasks) < 2 or forward else tasks

@@ -25,7 +25,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BATCH = 256
 """Texts that are embedded in one call."""
-_MALFORMED = (AttributeError, TypeError, ValueError)
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 """What reading an answer raises whose fields are not of the types that they should be; the client does not check."""
 
 

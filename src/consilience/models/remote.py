@@ -30,6 +30,9 @@ ALTERNATIVES = "alternatives"
 ENDS = frozenset({"", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "</s>", "<|end|>", "<end_of_turn>", "<eos>"})
 """How servers write the end of the text among the next tokens."""
 
+_RARE = -100.0
+"""A piece with a lower log-probability cannot come, and tells nothing of the pieces that were not named."""
+
 _ELSEWHERE = object()
 """The host of all endpoints: they need no memory here."""
 
@@ -105,7 +108,7 @@ class _Likely:
         """Log-probabilities of pieces, those that were not named at most as likely as the least likely named one."""
         least = min(self.chances.values())
         left = max(1e-9, 1 - sum(map(exp, self.chances.values())))
-        floor = log(left / max(1, ceil(left / exp(least))))
+        floor = log(left / max(1, ceil(left / exp(least)))) if least > _RARE else least
         return [self.chances[piece] if piece in self.chances else floor for piece in pieces]
 
 
@@ -124,6 +127,8 @@ async def _likely(model: Model, request: Request, scope: Scope) -> _Likely:
         piece = "" if text in ENDS else text
         if "\ufffd" not in piece:
             chances[piece] = max(value, chances[piece]) if piece in chances else value
+    if not chances:
+        raise ModelError(f"{model.card.name} names parts of characters alone as its next token, which no text can hold")
     return _Likely(chances, reply)
 
 

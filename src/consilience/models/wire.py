@@ -6,7 +6,7 @@ import email.utils
 import importlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -169,23 +169,36 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+NEVER = -9999.0
+"""Log-probability of a token that cannot come, as servers write it; infinities are read as it."""
+
+
+def _token(text: str, logprob: float, top: Iterable[tuple[str, float]]) -> Token:
+    return Token(clean(text), _logprob(logprob), tuple((clean(t), _logprob(value)) for t, value in top))
+
+
+def _logprob(value: float) -> float:
+    """A log-probability as told, rounding above 0 and what lies below NEVER cut off. ValueError for what is none."""
+    if not isinstance(value, (int, float)) or not value < 0.01:
+        raise ValueError(f"{value!r} is no log-probability")
+    return min(0.0, max(NEVER, value))
+
+
 def chat_tokens(logprobs: Any) -> tuple[Token, ...] | None:
     """Tokens of a chat choice."""
     if logprobs is None or logprobs.content is None:
         return None
-    return tuple(Token(clean(t.token), t.logprob, tuple((clean(a.token), a.logprob) for a in t.top_logprobs or ()))
-                 for t in logprobs.content)
+    return tuple(_token(t.token, t.logprob, ((a.token, a.logprob) for a in t.top_logprobs or ())) for t in logprobs.content)
 
 
 def completion_tokens(logprobs: Any) -> tuple[Token, ...] | None:
     """Tokens of a completion choice; llama.cpp writes them as a chat choice's."""
     if isinstance(content := getattr(logprobs, "content", None), list):
-        return tuple(Token(clean(t["token"]), t["logprob"], tuple((clean(a["token"]), a["logprob"]) for a in t["top_logprobs"]))
-                     for t in content)
+        return tuple(_token(t["token"], t["logprob"], ((a["token"], a["logprob"]) for a in t["top_logprobs"])) for t in content)
     if logprobs is None or logprobs.tokens is None:
         return None
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
-    return tuple(Token(clean(text), value, tuple((clean(k), v) for k, v in (top or {}).items()))
+    return tuple(_token(text, value, (top or {}).items())
                  for text, value, top in zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=True))
 
 

@@ -21,7 +21,8 @@ class CoLlm(Method):
 
     The base writes most tokens and calls for help where it learned to. The head is fitted by the likelihood of right answers
     on dev, with no labels of who should write; `eta` by the dev score. Deviations: only the head learns, base and assistant
-    stay as they are; right answers of the members stand for gold texts.
+    stay as they are; right answers of the members stand for gold texts, and `eta` is the same
+    from the first token on (no warm-up).
     """
 
     name: ClassVar = "co-llm"

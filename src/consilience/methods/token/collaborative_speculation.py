@@ -22,7 +22,8 @@ class CollaborativeSpeculation(Method):
     after a draft that stood whole the checker proposes the next token.
 
     The fused text at fewer forwards of the dear members; it never needs more than plain fusion. It pays where the
-    members agree often and differ in cost; on tiny models it saves no time.
+    members agree often and differ in cost; on tiny models it saves no time. Deviations: means of probabilities alone, no
+    contrast of two members; the checker proposes one token.
     """
 
     level: ClassVar = Level.TOKEN

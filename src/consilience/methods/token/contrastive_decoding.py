@@ -21,6 +21,7 @@ class ContrastiveDecoding(Method):
     `logits` decodes (1 + beta) expert - beta amateur, the form for reasoning; `difference` is the original log-ratio, for
     open text. Only tokens with at least `alpha` of the expert's top probability may be chosen. Expert and amateur must
     be of one vocabulary; the amateur best is much smaller. When they cannot decode together, the expert answers alone.
+    Deviations: no temperature of the amateur's own; `difference` is drawn from as any other scores, without a beam search.
     """
 
     level: ClassVar = Level.TOKEN

@@ -21,7 +21,8 @@ class Deepen(Method):
 
     For members with different tokenizers and a main member that is the best of them. `rate` says how far its logits move.
     Members that share fewer than `anchors` tokens are refused: then the main member answers alone, and the note says so.
-    Deviation: Adam without weight decay.
+    Deviations: Adam without weight decay; the search may move the end of the text too, which the source leaves to the main
+    member's own logits; fewer anchors suffice than the thousand that real vocabularies should share.
     """
 
     level: ClassVar = Level.TOKEN

@@ -50,7 +50,8 @@ class FusionRoute(Method):
 
     Choosing alone cannot write a token that no expert wants; the added logits can. The head is fitted on dev: it should name
     the expert that finds the tokens of right answers likeliest. `beta`, the weight of the router's logits, is chosen on dev.
-    Deviation: the router is not trained (no fine-tuning, no preferences), only its head is, so `beta` is often 0.
+    Deviations: the router is not trained (no fine-tuning, no preferences), only its head is, so `beta` is often 0; nothing
+    keeps an expert on for a few tokens, and router and experts have one vocabulary.
     """
 
     level: ClassVar = Level.TOKEN

@@ -20,7 +20,8 @@ class Gac(Method):
 
     For members with different tokenizers; with one tokenizer it is the mean of probabilities. A short piece of one
     tokenizer competes with a long one of another, so members of like granularity suit each other best. With `gate` the best
-    member on dev writes alone wherever it is sure, and the others are not run there.
+    member on dev writes alone wherever it is sure, and the others are not run there (the paper's threshold: 0.5).
+    Deviations: without a gate unless one is given; equal weights.
     """
 
     level: ClassVar = Level.TOKEN

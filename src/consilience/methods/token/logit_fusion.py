@@ -23,7 +23,8 @@ class LogitFusion(Method):
     `logits` is the geometric mean (any member can veto a token), `probabilities` the arithmetic one (any member can bring one
     in), `confidence` the arithmetic one with each member weighted at each token by softmax(-entropy / tau): for members
     that are sure where they are right. Members share one host and one vocabulary; gac and unite do without. When they
-    cannot decode together, the best member answers alone.
+    cannot decode together, the best member answers alone. Deviations: certainty is entropy alone (no margins, no cap of a
+    weight, no gate), and members' own temperatures are not calibrated; vetoes have no floor.
     """
 
     level: ClassVar = Level.TOKEN
@@ -44,6 +45,8 @@ class LogitFusion(Method):
         w = self.weights
         if w and w != "dev" and (len(w) != len(cast.members) or min(w) < 0 or sum(w) <= 0):
             raise TeamError(f"logit-fusion needs {len(cast.members)} weights >= 0 with a sum above 0, got {w}")
+        if self.tau is not None and not self.tau > 0:
+            raise TeamError(f"logit-fusion: tau must be above 0, got {self.tau}; none is learned on dev")
         if self.product and self.pool != "logits":
             raise TeamError(f"a product of experts multiplies distributions: pool must be 'logits', got {self.pool!r}")
 

@@ -51,8 +51,9 @@ class Nudging(Method):
     until the base is sure again.
 
     For a large base model that was never aligned and a small one that was: base models are unsure mostly at words of style and
-    format. Works across tokenizers; base and nudger need no training. `gamma` is chosen on dev where none is given. Deviation:
-    the form of the published code for endpoints, by the token: the base starts, and a nudge may be of several words.
+    format. Works across tokenizers; base and nudger need no training. `gamma` is chosen on dev where none is given. Deviations:
+    the form of the published code for endpoints, by the token: the base starts, and a nudge may be of several words. A nudge ends
+    where the base is sure, not where the two would write the same word, and repeated nudges are not cut short.
     """
 
     level: ClassVar = Level.TOKEN

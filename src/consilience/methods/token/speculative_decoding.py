@@ -21,7 +21,8 @@ class SpeculativeDecoding(Method):
     A drafted token stays with probability min(1, p / q); otherwise one is drawn from what the target has more of. So
     every text has the probability that the target gives it, and greedy text is the target's own (but for near-ties,
     because several tokens at once are summed in another order). The note holds `drafted`, `kept`, and the forwards
-    `asked` of each. It pays where the target's forward costs several of the draft's; on tiny models it does not.
+    `asked` of each. It pays where the target's forward costs several of the draft's; on tiny models it does not. Both have
+    one vocabulary.
     """
 
     level: ClassVar = Level.TOKEN

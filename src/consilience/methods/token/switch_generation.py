@@ -53,7 +53,8 @@ class SwitchGeneration(Method):
 
     For checkpoints of one family with different strengths (pretrained, tuned, aligned). The head is fitted on dev: it should
     name the member under which the next patch of a right answer is likeliest. Deviations: likelihood of right answers instead of
-    rewards of roll-outs, and a head instead of a fine-tuned switcher that reads labelled segments; raw text, no space added.
+    rewards of roll-outs, and a head instead of a fine-tuned switcher that reads labelled segments; raw text, no space added; an
+    answer that ends early has ended, and nothing asks for the definite answer before the last segment.
     """
 
     level: ClassVar = Level.TOKEN

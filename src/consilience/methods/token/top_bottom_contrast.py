@@ -19,8 +19,8 @@ from consilience.types import Reply, Request
 class TopBottomContrast(Method):
     """Push the best member's logits along the difference of the `k` best members and the `k` worst on dev.
 
-    The pool supplies its own anti-experts. Needs dev scores; ties go to the cheaper, then to team order. Deviation: a
-    plausibility mask (`alpha`), which the source lacks; 0 leaves it out.
+    The pool supplies its own anti-experts. Needs dev scores; ties go to the cheaper, then to team order. Deviations: a
+    plausibility mask (`alpha`), which the source lacks (0 leaves it out); log-probabilities instead of raw logits.
     """
 
     level: ClassVar = Level.TOKEN
