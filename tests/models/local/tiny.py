@@ -55,6 +55,7 @@ def _sizes(vocabulary: int, **changes: Any) -> dict[str, Any]:
             "bos_token_id": None, "eos_token_id": None, "pad_token_id": None, **changes}
 
 
+@torch.inference_mode(False)
 def network(family: str = "llama", vocabulary: int = 262, seed: int = 0, **changes: Any) -> PreTrainedModel:
     """A random network: `llama` (one KV head per head), `qwen2` and `qwen3` (grouped), `qwen2_mixed`, `gemma2` and `gemma3`
     (sliding by layer), `mistral` (sliding), `gpt_neox`, `gpt2`, `mpt` (ALiBi),
