@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 from consilience.errors import ConfigError, TeamError
 from consilience.gather import Member, Members
 from consilience.model import Model, powers_of
-from consilience.types import Draws, Example, Reply, Request, digest
+from consilience.types import Draws, Example, Reply, Request, Wording, digest
+from consilience.wordings import chosen, spoken_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,10 @@ Count: TypeAlias = int
 
 Share: TypeAlias = float
 """The type of an option that is a share or probability: from 0 to 1, checked likewise."""
+
+
+Prompts: TypeAlias = "Mapping[str, str | Wording]"
+"""Wordings by name: a text with places such as {question}, or {text: ..., item: ...}."""
 
 
 class Level(StrEnum):
@@ -153,6 +158,14 @@ class Method(ABC):
 
     learned: Learned | None = field(default=None, kw_only=True, repr=False)
 
+    prompts: Prompts = field(default_factory=dict, kw_only=True, hash=False, repr=False)
+    """Wordings of yours for its prompts, by the names that `consilience methods NAME --prompts` shows."""
+    quorum: Count = field(default=1, kw_only=True, repr=False)
+    """Members that must answer when several are asked at once (at most all of them); with fewer there is no answer, or the last
+    round's stands."""
+    timeout: float | None = field(default=None, kw_only=True, repr=False)
+    """Seconds after which a member that was asked is absent: recorded seconds in a benchmark, the clock's when somebody waits."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
@@ -166,6 +179,12 @@ class Method(ABC):
                 raise ConfigError(f"{self.name}: {option.name} must be at least 1, got {value}")
             if kind == "Share" and value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{self.name}: {option.name} must be between 0 and 1, got {value}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ConfigError(f"{self.name}: timeout is in seconds, above 0, got {self.timeout}")
+        if self.level in (Level.TOKEN, Level.LATENT, Level.WEIGHT) and (self.timeout is not None or self.quorum > 1):
+            raise ConfigError(f"{self.name}: its members write one text together, so there is no quorum and no timeout")
+        if self.prompts:
+            object.__setattr__(self, "prompts", chosen(type(self), self.prompts, self.name))
 
     @abstractmethod
     async def run(self, request: Request, members: Members) -> Reply | Last:
@@ -188,8 +207,14 @@ class Method(ABC):
         return type(self).fit is not Method.fit
 
     def options(self) -> dict[str, Any]:
-        """The options by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learned"}
+        """The options by name; of those that every method has, the ones that were given."""
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learned"}
+        return {name: value for name, value in told.items() if name not in COMMON or value != COMMON[name]}
+
+    @property
+    def speech(self) -> str:
+        """Digest of the wordings in force."""
+        return spoken_digest(type(self), self.prompts)  # type: ignore[arg-type]  # checked when it was made
 
     def with_learned(self, values: Mapping[str, Any], **arrays: np.ndarray) -> Self:
         """A fitted copy."""
@@ -205,6 +230,52 @@ class Method(ABC):
         """What tells one configured, fitted method from another."""
         return [self.name, {k: repr(v) for k, v in self.options().items()},
                 self.learned.digest if self.learned is not None else None]
+
+
+@dataclass(frozen=True)
+class Ordered(Method):
+    """A method that improves over a stream of questions, asked one at a time: it has a `step` instead of a `run`.
+
+    Its memory is made of questions and of what models said, never of references. It is a frozen dataclass of JSON values
+    (`keeps`), which users can read, change and clear.
+    """
+
+    keeps: ClassVar[type]
+    """The class of its memory; made without arguments it is the empty one."""
+
+    def first(self) -> Any:
+        """The empty memory."""
+        return self.keeps()
+
+    @abstractmethod
+    async def step(self, request: Request, members: Members, memory: Any) -> tuple[Reply | Last, Any]:
+        """Answer one question by the memory of the questions before it; give the answer and the memory after it. When it
+        raises, or the last ask fails, the memory stays what it was."""
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Answer with an empty memory, and forget."""
+        return (await self.step(request, members, self.first()))[0]
+
+    def told(self, memory: Any) -> Any:
+        """A memory as JSON values."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self.keeps).dump_python(memory, mode="json")
+
+    def recalled(self, told: Any) -> Any:
+        """The memory in JSON values. Raises ConfigError that names what does not fit."""
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(self.keeps).validate_python(told)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:3]]
+            raise ConfigError(f"this is no memory of {self.name}: {'; '.join(faults)}. It looks like "
+                              f"{self.told(self.first())} when it is empty") from None
+
+
+COMMON: Mapping[str, Any] = {"prompts": {}, "quorum": 1, "timeout": None}
+"""Options that every method has, with their defaults."""
 
 
 def lacking(models: Sequence[Model], needs: Sequence[type]) -> dict[str, list[str]]:

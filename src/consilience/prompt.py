@@ -1,7 +1,8 @@
 """The book of named prompt forms, and how a request is put in one of them.
 
 A method never writes a prompt by hand where a form exists: it *puts* the request in a form with named fields, and the
-model that finally answers renders it in the wording of its card, or in the default wording below.
+model that finally answers renders it in the wording of its card, or in the default wording below. Wordings that the user
+gave to a method (`prompts`) come before both.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from consilience.errors import ConfigError, did_you_mean
 from consilience.model import Card
@@ -20,6 +23,11 @@ PEER_CHARACTERS = 4096
 """Longest peer text that a prompt quotes (about 1024 tokens); of a longer one the tail, where the answer sits, is kept."""
 
 _PLACE = re.compile(r"\{([a-z]+)\}")
+_DELIMITER = re.compile(r"<{3,}|>{3,}|<\||</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
+"""What ends a quotation or a turn: the marks of our wordings, and of common chat templates."""
+
+in_force: ContextVar[Mapping[Wording, tuple[str, Wording]]] = ContextVar("in_force", default=MappingProxyType({}))
+"""The wordings of the method that runs: for each its name and what to say instead (mostly itself)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,9 @@ def put(request: Request, form: str, **fields: str | Sequence[str]) -> Request:
     if request.fields:
         request = render(request)
     packed = tuple((k, v if isinstance(v, str) else tuple(v)) for k, v in sorted(fields.items()))
-    return request.having(form=form, fields=packed, format=_format(kind, request, dict(packed)), prefix="")
+    asked = request.having(form=form, fields=packed, format=_format(kind, request, dict(packed)), prefix="", stage="")
+    name, own = in_force.get().get(kind.wording, (form, kind.wording))
+    return asked if own == kind.wording else _rendered(asked, own).having(stage=name)
 
 
 def _format(kind: Form, request: Request, fields: Mapping[str, str | tuple[str, ...]]) -> AnswerFormat | None:
@@ -114,7 +124,7 @@ def render(request: Request, card: Card | None = None) -> Request:
 
 @remembered
 def _rendered(request: Request, wording: Wording) -> Request:
-    text = write(wording, {"question": request.question, "instruction": _instruction(request), **dict(request.fields)})
+    text = _filled(wording, {"question": request.question, "instruction": _instruction(request), **dict(request.fields)})
     return _saying(request, text)
 
 
@@ -127,10 +137,11 @@ def worded(request: Request, wording: Wording, format: AnswerFormat | None = Non
     if request.fields:
         request = render(request)
     own = request.having(format=format, prefix="")
-    return _saying(own, write(wording, {"question": request.question, "instruction": _instruction(own), **fields}))
+    name, _ = in_force.get().get(wording, ("", wording))
+    return _saying(own, write(wording, {"question": request.question, "instruction": _instruction(own), **fields}), name)
 
 
-def _saying(request: Request, text: str) -> Request:
+def _saying(request: Request, text: str, stage: str = "") -> Request:
     """The request with `text` as its last user message, to be sent as it is."""
     messages, done = [], False
     for message in reversed(request.messages):
@@ -139,16 +150,26 @@ def _saying(request: Request, text: str) -> Request:
         messages.append(message)
     if not done:
         messages.insert(0, Message("user", text))
-    return request.having(messages=tuple(reversed(messages)), form=None, fields=())
+    return request.having(messages=tuple(reversed(messages)), form=None, fields=(), stage=stage)
 
 
 def _instruction(request: Request) -> str:
     return request.format.instruction if request.format is not None else ""
 
 
-def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
-    """Fill the places of a wording. Braces inside values stay as they are; a place without a field is an error."""
+class Written(str):
+    """A text in which what others said is quoted already; it is filled in as it is."""
 
+    __slots__ = ()
+
+
+def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> Written:
+    """Fill the places of a wording (of the user's wording for it, where the method has one). Values are data: braces
+    stay as they are, and delimiters are taken apart. A place without a field is an error."""
+    return Written(_filled(in_force.get().get(wording, ("", wording))[1], fields))
+
+
+def _filled(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
     def fill(match: re.Match[str]) -> str:
         name = match[1]
         if name not in fields:
@@ -156,7 +177,7 @@ def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
         value = fields[name]
         if not isinstance(value, str):
             return items(wording.item, value)
-        return value if name in ("question", "instruction") else clip(value)
+        return value if name in ("question", "instruction") else data(value)
 
     return _PLACE.sub(fill, wording.text).strip()
 
@@ -164,7 +185,7 @@ def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
 def items(pattern: str, texts: Sequence[str]) -> str:
     """A list field, item by item: `{number}` from 1, `{letter}` from A, `{text}`."""
     def one(i: int, text: str) -> str:
-        values = {"number": str(i + 1), "letter": letter(i), "text": clip(text)}
+        values = {"number": str(i + 1), "letter": letter(i), "text": data(text)}
         return _PLACE.sub(lambda m: values.get(m[1], m[0]), pattern)
 
     return "".join(one(i, text) for i, text in enumerate(texts))
@@ -175,6 +196,22 @@ def letter(index: int) -> str:
     if index >= 26:
         raise ConfigError(f"a lettered list has at most 26 items, got item {index + 1}")
     return chr(ord("A") + index)
+
+
+def data(text: str) -> str:
+    """What somebody else wrote, as a prompt may quote it: cut to length, with delimiters taken apart (`>>>` becomes
+    `> > >`), so that it cannot end its quotation."""
+    return text if isinstance(text, Written) else _DELIMITER.sub(_apart, clip(text))
+
+
+def _apart(match: re.Match[str]) -> str:
+    mark = match[0]
+    return " ".join(mark) if mark[0] == mark[-1] else f"{mark[0]} {mark[1:]}"
+
+
+def places(wording: Wording) -> frozenset[str]:
+    """The fields that a wording takes."""
+    return frozenset(_PLACE.findall(wording.text))
 
 
 def clip(text: str, limit: int = PEER_CHARACTERS) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from consilience.errors import ConfigError, did_you_mean
-from consilience.method import Method
+from consilience.method import COMMON, Method
 
 M = TypeVar("M", bound=type[Method])
 
@@ -128,7 +128,7 @@ def options_of(cls: type[Method]) -> list[Option]:
             docs |= _attribute_docs(base)
     return [Option(f.name, str(f.type).replace("Count", "int >= 1").replace("Share", "float, 0 to 1"), "required" if f.default is MISSING and f.default_factory is MISSING
                    else repr(f.default if f.default is not MISSING else f.default_factory()), docs.get(f.name, ""))
-            for f in fields(cls) if f.name != "learned"]
+            for f in fields(cls) if f.name != "learned" and f.name not in COMMON]
 
 
 def _attribute_docs(cls: type) -> dict[str, str]:

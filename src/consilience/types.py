@@ -132,7 +132,8 @@ class Request:
 
     `form` names the prompt form in which the last user message (the question) is put to a model, with `fields` as
     its other parts; the model that finally answers renders it in its own wording (`prompt.py`). `form=None` sends the
-    messages as they are. `prefix` is a partial answer to continue; replies hold only what follows it.
+    messages as they are. `prefix` is a partial answer to continue; replies hold only what follows it. `stage` names
+    what a request without a form is asked for, in progress and traces; it changes no draw.
     """
 
     messages: tuple[Message, ...]
@@ -143,6 +144,7 @@ class Request:
     fields: Fields = ()
     format: AnswerFormat | None = None
     tools: tuple[Any, ...] = ()
+    stage: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, question: str, **changes: Any) -> Self:
