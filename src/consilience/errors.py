@@ -37,6 +37,10 @@ class MissingExtraError(ConfigError):
         self.extra = extra
 
 
+class SandboxError(ConfigError):
+    """Nothing here can isolate a program, so none is run; the message says how to enable it."""
+
+
 class StoreError(ConsilienceError):
     """The store cannot be read or written (corrupt file, full disk, version)."""
 
