@@ -18,7 +18,7 @@ _HOME = {
     "ModelError": "errors", "NoAnswerError": "errors", "StoreError": "errors", "TaskError": "errors",
     "TeamError": "errors",
     "Card": "model", "Model": "model", "Price": "model",
-    "Cast": "method", "Dev": "method", "Last": "method", "Level": "method", "Method": "method", "Role": "method",
+    "Cast": "method", "Dev": "method", "Last": "method", "Level": "method", "Method": "method", "Ordered": "method", "Role": "method",
     "Member": "gather", "Members": "gather", "ask_all": "gather", "ask_each": "gather", "classes": "gather",
     "put": "prompt",
     "Team": "team", "ask": "team", "run_sync": "team",

@@ -1,0 +1,50 @@
+"""The memory of one team: one question at a time, and what a question leaves counts only once it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from consilience.gather import Members
+from consilience.method import Last, Ordered
+from consilience.types import Reply, Request
+
+
+class Keeper:
+    """Holds what an ordered method knows between questions. Questions, and draws of one question, take turns in the order
+    in which they come; a question that fails or is cancelled leaves nothing."""
+
+    def __init__(self, method: Ordered) -> None:
+        self.method = method
+        self._memory = self._next = method.first()
+        self._lock, self._loop = asyncio.Lock(), None
+
+    @property
+    def told(self) -> Any:
+        """The memory as JSON values."""
+        return self.method.told(self._memory)
+
+    @told.setter
+    def told(self, told: Any) -> None:
+        self._memory = self._next = self.method.recalled(told)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """This question's turn, once those that came before it are done."""
+        loop: Any = asyncio.get_running_loop()
+        if loop is not self._loop:      # a lock belongs to the event loop on which it was first waited for
+            self._lock, self._loop = asyncio.Lock(), loop
+        async with self._lock:
+            self._next = self._memory
+            yield
+
+    async def run(self, request: Request, members: Members) -> Reply | Last:
+        """The method's next step; its memory waits for `keep`."""
+        outcome, self._next = await self.method.step(request, members, self._memory)
+        return outcome
+
+    def keep(self) -> None:
+        """The question is answered: its memory counts from now on."""
+        self._memory = self._next
