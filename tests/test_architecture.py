@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "consilience"
 
 RANKS = {room: rank for rank, rooms in enumerate((
-    ("", "errors", "types"), ("reading",), ("model",), ("decode", "merge"), ("prompt", "wordings", "purse", "compare"), ("gather",), ("method",), ("formula", "memory"),
+    ("", "errors", "types"), ("sandbox",), ("reading",), ("model",), ("decode", "merge"), ("prompt", "wordings", "run", "purse", "compare"), ("gather", "voting"), ("method",), ("formula", "memory"),
     ("team",), ("registry",), ("saved",), ("learn", "store", "nursery"), ("methods", "models", "tasks"),
     ("bench", "serve", "cluster"), ("cli",),
 )) for room in rooms}

@@ -20,7 +20,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_areas_are_looked_at() -> None:
     findings = {f["area"]: f for f in json.loads(call("doctor", "--json").stdout)}
-    assert {"python", "consilience", "devices", "machine", "disk", "store", "nursery", "endpoint"} <= set(findings)
+    assert {"python", "consilience", "devices", "machine", "disk", "store", "nursery", "sandbox", "endpoint"} <= set(findings)
     assert {f"[{extra}]" for extra in EXTRAS} <= set(findings)
     assert findings["python"]["state"] == "ok" and findings["endpoint"]["state"] == "missing"
     assert all(f["todo"] for f in findings.values() if f["state"] != "ok")
@@ -33,6 +33,14 @@ def test_a_damaged_store_is_broken_and_exits_1(tmp_path: Path) -> None:
     assert "0 draws" in call("doctor", "--store", good).stdout
     result = call("doctor", "--store", bad)
     assert result.exit_code == 1 and "broken" in result.stdout and "--store" in result.stdout
+
+
+def test_where_programs_cannot_be_isolated_it_says_what_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from consilience.sandbox import run
+    monkeypatch.setattr(run, "_found", [])
+    monkeypatch.setattr(run, "candidates", lambda: [])
+    finding = next(f for f in json.loads(call("doctor", "--json").stdout) if f["area"] == "sandbox")
+    assert finding["state"] == "missing" and "not run" in finding["found"] and finding["todo"].startswith("install bubblewrap")
 
 
 def test_an_endpoint_that_is_down_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

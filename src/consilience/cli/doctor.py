@@ -76,6 +76,7 @@ def look(store: Path) -> Iterator[Finding]:
     yield from _machine()
     yield _store(store)
     yield _nursery()
+    yield _sandbox()
     yield _endpoint()
 
 
@@ -158,6 +159,19 @@ def _nursery() -> Finding:
                        "python -m consilience.nursery.recipe trains them (needs [local])")
     size = sum(f.stat().st_size for f in files) / 2**20
     return Finding("nursery", "ok", f"{len(files)} checkpoints and adapters, {size:.1f} MiB")
+
+
+def _sandbox() -> Finding:
+    from consilience.errors import SandboxError
+    from consilience.sandbox import available
+    from consilience.team import run_sync
+
+    purpose = "generated programs run isolated"
+    try:
+        return Finding("sandbox", "ok", f"{purpose}, by {run_sync(available())}")
+    except SandboxError as error:
+        refusal, _, todo = str(error).partition(" What would do: ")
+        return Finding("sandbox", "missing", f"generated programs are not run: {refusal}", todo)
 
 
 def _endpoint() -> Finding:

@@ -76,7 +76,7 @@ async def available() -> Engine:
                 told.append(str(error))
     if not _found:
         raise SandboxError("programs can only run isolated, which needs Linux 5.12 or newer on x86-64 or ARM64 with bubblewrap or "
-                           f"user namespaces; {'; '.join(told) or 'this is no Linux'}. What would do: {ENABLE}")
+                           f"user namespaces ({'; '.join(told) or 'this is no Linux'}). What would do: {ENABLE}")
     return _found[0]
 
 
