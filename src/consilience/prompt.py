@@ -198,10 +198,10 @@ def letter(index: int) -> str:
     return chr(ord("A") + index)
 
 
-def data(text: str) -> str:
+def data(text: str, limit: int = PEER_CHARACTERS) -> str:
     """What somebody else wrote, as a prompt may quote it: cut to length, with delimiters taken apart (`>>>` becomes
     `> > >`), so that it cannot end its quotation."""
-    return text if isinstance(text, Written) else _DELIMITER.sub(_apart, clip(text))
+    return text if isinstance(text, Written) else _DELIMITER.sub(_apart, clip(text, limit))
 
 
 def _apart(match: re.Match[str]) -> str:
