@@ -125,7 +125,7 @@ def page(work: Path) -> None:
 def tell(state: Progress) -> None:
     """A line when a contestant begins its fit, and when it is done."""
     if state.stage in ("fit", "done", "left out"):
-        print(time.strftime("%H:%M:%S"), state, flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {state.method}: {state.stage}, {state.done} questions, {state.tokens} tokens", flush=True)
 
 
 def main() -> None:
