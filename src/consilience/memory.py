@@ -28,7 +28,7 @@ class Keeper:
 
     @told.setter
     def told(self, told: Any) -> None:
-        self._memory = self._next = self.method.recalled(told)
+        self._memory = self._next = self.method.first() if told is None else self.method.recalled(told)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -24,12 +24,12 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from consilience import __version__
-from consilience.errors import ConfigError, did_you_mean
-from consilience.method import Learned, Method
+from consilience.errors import ConfigError, StoreError, did_you_mean
+from consilience.method import Learned, Method, Ordered
 from consilience.model import Model
 from consilience.registry import method as named_method
 from consilience.registry import methods
-from consilience.team import Team
+from consilience.team import Team, ordered
 
 FORMAT = 1
 """Version of the folder's layout; a folder of another version is refused."""
@@ -192,6 +192,53 @@ def read_learned(folder: Path) -> Learned | None:
         raise ConfigError(f"what the team in {folder} learned cannot be read ({error}); fit it again") from None
 
 
+def memories(model: Model) -> dict[str, Any]:
+    """What the teams in a model have kept of earlier questions, as JSON values: `team` for itself, `team/member-2` for one
+    inside it. Empty where no method has a memory."""
+    return {place: team.memory for place, team in ordered(model).items()}
+
+
+def recall(model: Model, told: Mapping[str, Any]) -> None:
+    """Set what `memories` gave; teams that are not named forget everything. Raises ConfigError for what does not fit."""
+    teams = ordered(model)
+    if not teams:
+        raise ConfigError(f"{model.card.name} keeps no memory; methods that do: {', '.join(_ordered_methods())}")
+    for place in told:
+        if place not in teams:
+            raise ConfigError(f"there is no team with a memory at {place!r}.{did_you_mean(str(place), teams)}")
+    for place, team in teams.items():
+        team.memory = told.get(place)
+
+
+def _ordered_methods() -> list[str]:
+    return [name for name, cls in methods().items() if issubclass(cls, Ordered)]
+
+
+def write_memory(told: Mapping[str, Any], file: str | Path) -> None:
+    """Write what `memories` gave, for people to read, change and clear. Raises StoreError where that is impossible."""
+    path = Path(file)
+    fresh = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise StoreError(f"the memory {path} cannot be written: {error.strerror or error}") from None
+
+
+def read_memory(file: str | Path) -> dict[str, Any]:
+    """What `write_memory` wrote; empty where there is no file yet, or an empty one. Raises ConfigError."""
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        told = json.loads(text) if text.strip() else {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the memory {path} cannot be read: {error}") from None
+    if not isinstance(told, dict):
+        raise ConfigError(f"the memory {path} holds {type(told).__name__}, not the memories of teams by their place")
+    return told
+
+
 def load(place: str | Path, resolve: Resolve | None = None, *, changed: bool = False) -> Team:
     """The team of a folder or of a `team.yaml`.
 
@@ -328,7 +375,7 @@ class _Loader:
 
     def method(self, content: TeamFile, folder: Path) -> Method:
         """The method with its options and what it learned."""
-        method = named_method(_beside(content.method, folder), content.options)
+        method = named_method(_beside(content.method, folder), located(content.options, folder))
         if content.fitted is None:
             return method
         learned = read_learned(folder)
@@ -365,6 +412,12 @@ def _beside(method: str, folder: Path) -> str:
     """`./file.py:Class` is looked up beside the team's file."""
     own = method.rpartition(":")[0]
     return f"{folder / own}:{method.rpartition(':')[2]}" if own.endswith(".py") else method
+
+
+def located(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Options in which the name of a YAML file that lies in the folder is its path."""
+    return {key: str((folder / value).resolve()) if isinstance(value, str) and value.endswith((".yaml", ".yml"))
+            and (folder / value).is_file() else value for key, value in options.items()}
 
 
 def _differences(entry: MemberFile, models: Sequence[Model]) -> list[str]:

@@ -24,7 +24,8 @@ class Standing:
     interval, `p` (McNemar's exact test or sign flips) and `p_adjusted` (Holm, over all methods on the task). Calls,
     draws, tokens, cost (US dollars, None: unknown) and seconds are sums over the questions, as first recorded;
     `fallbacks` counts answers that another step gave than the method meant. `spent` is what was really paid, the fit
-    included; `fit_cost` is what the fit takes without a store.
+    included; `fit_cost` is what the fit takes without a store. `memory`: it was on,
+    and this is the digest of the order of questions.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Standing:
     seconds: float
     spent: float | None
     fit_cost: float | None
+    memory: str = ""
 
 
 def standings(folders: Sequence[Path]) -> list[Standing]:
@@ -104,7 +106,8 @@ def _line(table: TaskTable, column: Column, sources: Sequence[Source], interval:
         int(column.sum("draws")), int(column.sum("prompt_tokens")), int(column.sum("completion_tokens")),
         int(column.sum("prompt_tokens") + column.sum("completion_tokens")), None if math.isnan(cost) else cost,
         column.sum("seconds"), None if paid is None or paid["unpriced"] else paid["cost"],
-        fit["cost"] if fit is not None else 0.0)
+        fit["cost"] if fit is not None else 0.0,
+        record.orders.get(table.name.split(" @ ")[0], {}).get(plain, ""))
 
 
 def verdict(delta: float | None, interval: st.Interval | None, p: float | None) -> str:

@@ -166,7 +166,7 @@ def over(team: Team, change: Callable[[Model], Model]) -> Team:
     """A team with every member and role model changed."""
     roles = {k: tuple(change(m) for m in v) for k, v in team.roles.items()}
     return Team(team.method, [change(m) for m in team.members], name=team.name,
-                standing=team.standing, **roles)
+                standing=team.standing, memory=team.memory, **roles)
 
 
 def leaves(model: Model) -> list[Model]:

@@ -24,7 +24,8 @@ RESULTS, TRACES, QUESTIONS, EXPERIMENT, LEADERBOARD, REPORT, RUN = (
 class Row:
     """One contestant's answer to one question. `cost` is in US dollars, None where a price is unknown; `seconds` are
     recorded ones along the critical path; `draws` counts distinct draws; `fallback` says that the method could not do what
-    it does, and what was done instead; `error` says why there is no answer."""
+    it does, and what was done instead; `error` says why there is no answer; `memory`, where a memory of the
+    questions before was on, is the digest of their order, this one included."""
 
     method: str
     kind: str
@@ -50,6 +51,7 @@ class Row:
     error: str
     trace: str
     key: str
+    memory: str = ""
 
 
 _COLUMNS = tuple(f.name for f in fields(Row))

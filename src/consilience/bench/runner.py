@@ -21,6 +21,7 @@ from consilience.bench.record import RunRecord, claim, resolved_yaml
 from consilience.bench.results import (EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows,
                                        write_questions, write_text)
 from consilience.bench.split import DevSplit, Known
+from consilience.bench.stream import Stream, in_order
 from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
 from consilience.gather import clock
 from consilience.model import Model
@@ -28,7 +29,7 @@ from consilience.models.wrappers.budgeted import Budget
 from consilience.models.wrappers.metered import Meter
 from consilience.store import Store
 from consilience.tasks.score import score
-from consilience.team import Team
+from consilience.team import Team, ordered
 from consilience.types import Draws, Example, Reply, Scope, digest
 
 VERSION = 1
@@ -174,8 +175,14 @@ class _Bench:
         extras = self._extras(model)
         if task.name not in self.contents:
             self.contents[task.name] = {e.id: content_digest(e) for e in task.test}
-        keys = {id_: f"{identity}{content}" for id_, content in self.contents[task.name].items()}
+        contents, remembers = self.contents[task.name], bool(ordered(worn))
+        contents = in_order(contents) if remembers else contents
+        keys = {id_: f"{identity}{content}" for id_, content in contents.items()}
         todo = self._todo(number, task.test, keys)
+        stream = Stream(worn, self.store, task.test, contents, identity) if remembers else None
+        if stream is not None:
+            todo = stream.resume(todo)
+            self.record.orders.setdefault(task.name, {})[contestant.name] = stream.order
         tally = _Tally(planned, self.watch, len(task.test) - len(todo))
         tally.tell("run")
 
@@ -183,12 +190,18 @@ class _Bench:
             while todo:
                 example = todo.pop()
                 row, reply = await self._answer(contestant, worn, task.name, example, keys[example.id], extras)
-                self.results.write(row, reply)
+                self.results.write(row if stream is None else replace(row, memory=stream.orders[example.id]), reply)
+                if stream is not None:
+                    await stream.keep(example)
                 tally.count(row)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.plan.window, len(todo))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.plan.window if stream is None else 1, len(todo))):
+                    group.create_task(work())
+        finally:
+            if stream is not None:
+                stream.show(self.results.folder, contestant.name, task.name)
         tally.tell("done")
 
     def _todo(self, number: int, examples: Sequence[Example], keys: dict[str, str]) -> list[Example]:

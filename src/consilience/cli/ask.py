@@ -35,6 +35,8 @@ def ask(
     max_tokens: Annotated[int, typer.Option(help="Longest answer of one call.", min=1)] = 512,
     budget: Annotated[float | None, typer.Option(help="US dollars that this answer may cost at most.", min=0)] = None,
     store: Annotated[Path | None, typer.Option(help="Keep every draw in this file; nothing is paid for twice.")] = None,
+    memory: Annotated[Path | None, typer.Option(help="File with what the team remembers of earlier questions: read before, "
+                                                     "written after. No file: it starts empty, and forgets.")] = None,
     allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Use a saved team although its members, prices or "
                                                                         "options have changed.")] = False,
 ) -> None:
@@ -45,6 +47,7 @@ def ask(
       consilience ask examples/teams/vote.yaml "What is 17 + 25?" --format number --trace
       consilience ask nursery/generalist "What is 17 + 25?" --json
       echo "Why is the sky blue?" | consilience ask openai:gpt-4o-mini -
+      consilience ask examples/teams/cheatsheet.yaml "What is 17 + 25?" --memory sheet.json
       consilience ask runs/router --task recorded:answers.jsonl --example 17 --trace
     """
     from consilience.models.wrappers.budgeted import Budget
@@ -61,10 +64,16 @@ def ask(
             raise ConfigError("the question is empty")
         request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed)
     request = request.sampled(temperature=temperature, max_tokens=max_tokens)
+    from consilience import saved
+
     with worn(find(team, allow_changes), store) as model:
+        if memory is not None:
+            saved.recall(model, saved.read_memory(memory))
         live = sys.stdout.isatty() and not json
         scope = Scope(None if budget is None else Budget(budget), example=example or "")
         reply = asyncio.run(_listen(model, request, scope) if live else _wait(model, request, scope))
+        if memory is not None:
+            saved.write_memory(saved.memories(model), memory)
     _show(reply, json, trace, live)
 
 

@@ -136,7 +136,7 @@ def show_board(board: Sequence[Standing]) -> None:
     """The leaderboard as a table per task, with 95% intervals."""
     for task in dict.fromkeys(line.task for line in board):
         lines = [line for line in board if line.task == task]
-        rows = [[line.method, line.level, f"{line.score:.1%}", f"{line.ci_low:.1%} – {line.ci_high:.1%}", _delta(line),
+        rows = [[f"{line.method} *" if line.memory else line.method, line.level, f"{line.score:.1%}", f"{line.ci_low:.1%} – {line.ci_high:.1%}", _delta(line),
                  MARKS.get(line.verdict, line.verdict), f"{line.unread:.1%}" if line.unread else "",
                  f"{line.calls / line.questions:.1f}", f"{line.tokens / line.questions:,.0f}", dollars(line.cost),
                  seconds(line.seconds / line.questions)] for line in lines]
@@ -145,6 +145,8 @@ def show_board(board: Sequence[Standing]) -> None:
                                                              if reference else "")
         show_table(["method", "level", "score", "95% interval", "difference", "verdict", "unread", "calls", "tokens", "cost",
                     "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"])
+        if order := next((line.memory for line in lines if line.memory), ""):
+            say(f"* with a memory of the questions before; their order (digest {order[:8]}) is part of the result", style="dim")
 
 
 def _delta(line: Standing) -> str:
