@@ -114,7 +114,7 @@ def test_a_last_ask_streams() -> None:
         return kinds, done
 
     kinds, done = asyncio.run(collect())
-    assert kinds == ["progress", "delta", "done"]
+    assert kinds == ["progress", "progress", "delta", "done"]
     assert done is not None and done.text == "C" and done.usage.calls == 2 and done.seconds == 2.0
 
 

@@ -60,21 +60,21 @@ def ask(team: Model, dollars: float, request: Request = ASK) -> tuple[Reply, Bud
 
 def test_what_is_enough_for_all_cuts_nobody_whatever_they_cost() -> None:
     cheap, dear = member("cheap"), member("dear", price=Price(0.0, 9e6))
-    reply, budget = ask(Team(MajorityVote(), [cheap, dear]), 1000.0)
+    reply, budget = ask(Team(MajorityVote(stop="never"), [cheap, dear]), 1000.0)
     assert cuts(cheap, dear) == [[100], [100]] and budget.spent == 100 == reply.cost and budget.left == 900
 
 
 def test_what_is_not_is_shared_and_the_worst_on_dev_are_left_out() -> None:
     for dollars, found in ((150.0, [[50], [50], [50]]), (60.0, [[20], [20], [20]]), (47.0, [[], [23], [23]]), (31.0, [[], [31], []])):
         members = [member(name) for name in "abc"]
-        reply, budget = ask(Team(MajorityVote(), members, standing=[0.1, 0.9, 0.5]), dollars)
+        reply, budget = ask(Team(MajorityVote(stop="never"), members, standing=[0.1, 0.9, 0.5]), dollars)
         assert cuts(*members) == found and budget.spent == 10 * sum(map(len, found))
         assert [a.reason for a in reply.absent] == ["budget"] * found.count([])
 
 
 def test_shares_are_by_what_answers_cost() -> None:
     cheap, dear = member("cheap"), member("dear", price=Price(0.0, 4e6))
-    ask(Team(MajorityVote(), [cheap, dear]), 250.0)
+    ask(Team(MajorityVote(stop="never"), [cheap, dear]), 250.0)
     assert cuts(cheap, dear) == [[50], [50]]
 
 

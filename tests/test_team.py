@@ -17,7 +17,7 @@ QUESTION = Request.of("Which?", form="answer", format=Choice(3))
 
 
 def test_parts_add_up_to_the_bill() -> None:
-    team = Team(MajorityVote(), [Scripted("a", ["A"], seconds=2.0), Scripted("b", ["B"]), Scripted("c", ["A"])])
+    team = Team(MajorityVote(stop="never"), [Scripted("a", ["A"], seconds=2.0), Scripted("b", ["B"]), Scripted("c", ["A"])])
     [reply] = asyncio.run(team.generate(QUESTION))
     assert (reply.text, reply.reading, reply.usage.calls) == ("A", "A", 3)
     assert reply.cost == pytest.approx(sum(p.cost or 0 for p in reply.parts))
@@ -33,8 +33,8 @@ def test_three_copies_equal_three_draws() -> None:
 
 
 def test_teams_nest() -> None:
-    inner = Team(MajorityVote(), [Scripted("a", ["A"]), Scripted("b", ["A"]), Scripted("c", ["B"])], name="inner")
-    outer = Team(MajorityVote(), [inner, Scripted("d", ["A"]), Scripted("e", ["C"])])
+    inner = Team(MajorityVote(stop="never"), [Scripted("a", ["A"]), Scripted("b", ["A"]), Scripted("c", ["B"])], name="inner")
+    outer = Team(MajorityVote(stop="never"), [inner, Scripted("d", ["A"]), Scripted("e", ["C"])])
     [reply] = asyncio.run(outer.generate(QUESTION))
     assert reply.reading == "A" and reply.usage.calls == 5
     assert [p.model for p in reply.parts] == ["inner", "d", "e"] and len(reply.parts[0].parts) == 3

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -21,6 +20,7 @@ from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, unworn
 from consilience.prompt import put, render
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
+from consilience.run import Run, clock
 from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token
 
 if TYPE_CHECKING:
@@ -28,37 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = TypeVar("P")
-
-clock: ContextVar[float] = ContextVar("clock", default=0.0)
-"""Recorded seconds since the outermost question began, along the causal path of this task."""
-
-
-@dataclass(slots=True)
-class Run:
-    """What one run of a method accumulates: the draws taken, the replies obtained, and who was absent."""
-
-    scope: Scope = Scope()
-    stream: str = ""
-    taken: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    parts: list[tuple[tuple[float, int, int], Reply]] = field(default_factory=list)
-    absent: list[Absent] = field(default_factory=list)
-    begun: int = 0
-    watch: Callable[[Reply], None] | None = None
-
-    def begin(self) -> int:
-        """Number of the ask that begins now."""
-        self.begun += 1
-        return self.begun
-
-    def note(self, member: int, order: int, reply: Reply) -> None:
-        """Book one reply as a part; parts are ordered by recorded start, then team order, then order of asking."""
-        self.parts.append(((reply.started, member, order), reply))
-        if self.watch is not None:
-            self.watch(reply)
-
-    def tree(self) -> tuple[Reply, ...]:
-        """All parts in order."""
-        return tuple(reply for _, reply in sorted(self.parts, key=lambda part: part[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +63,52 @@ class Member:
         """The next `n` draws of this request, in order; a greedy request has one draw, repeated.
 
         On a budget they are paid from `grant`, by default this ask's share of what is left."""
-        started, order = clock.get(), self.run.begin()
-        asked = request.form or "answer"
+        asked = stage_of(request)
+        started, order = clock.get(), self.run.begin(self.name, asked, 1 if request.sampling.greedy else n)
         if grant is not None or purse.get() is None:
-            found = await self._generate(request, n, self._scope(grant))
+            found = await self._in_time(self._generate(request, n, self._scope(grant)))
         else:
-            with _granted([self], [request], n) as [own]:
-                found = await self._generate(request, n, self._scope(own))
+            with granted([self], [request], n) as [own]:
+                found = await self._in_time(self._generate(request, n, self._scope(own)))
         replies = [_read(reply, request, asked, started) for reply in found]
-        clock.set(started + max((r.seconds for r in replies), default=0.0))
+        self._tick(started, max((r.seconds for r in replies), default=0.0))
         for reply in replies[:1] if request.sampling.greedy else replies:
             self.run.note(self.index, order, reply if reply.tokens is None else reply.having(tokens=None))
-        return replies
+        return self._timely(replies)
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """The result; while somebody waits, a ModelError when it does not come within the timeout."""
+        limit, started = self.run.timeout, clock.get()
+        if limit is None or not self.run.scope.live:
+            return await work
+        try:
+            async with asyncio.timeout(limit):
+                return await work
+        except TimeoutError:
+            clock.set(started + limit)
+            raise self._late() from None
+
+    def _late(self) -> ModelError:
+        return ModelError(f"{self.name} took longer than {self.run.timeout:g} seconds", reason="timeout")
+
+    def _overdue(self, seconds: float) -> bool:
+        """Whether what took so many recorded seconds came too late."""
+        return self.run.timeout is not None and not self.run.scope.live and seconds > self.run.timeout
+
+    def _tick(self, started: float, seconds: float) -> None:
+        """Move the recorded clock to the end of an ask; nobody waits longer than the timeout."""
+        clock.set(started + (self.run.timeout or 0.0 if self._overdue(seconds) else seconds))
+
+    def _timely(self, replies: list[Reply]) -> list[Reply]:
+        """The replies, those that took too long without their text; ModelError when all of them did."""
+        late = [self._overdue(reply.seconds) for reply in replies]
+        if not any(late):
+            return replies
+        if all(late):
+            raise self._late()
+        self.run.absent.append(absence(self, self._late()))
+        return [r.having(text=None, reading=None, tokens=None, score=None) if slow else r
+                for r, slow in zip(replies, late, strict=True)]
 
     def _scope(self, grant: Ledger | None) -> Scope:
         return self.run.scope if grant is None else replace(self.run.scope, ledger=grant)
@@ -135,13 +138,16 @@ class Member:
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """The next draw of this request as it comes: deltas, then `done` with the reply that `ask` would give."""
-        started, order = clock.get(), self.run.begin()
+        asked = stage_of(request)
+        started, order = clock.get(), self.run.begin(self.name, asked)
         draw = Draws() if request.sampling.greedy else Draws(
             1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
-        with _granted([self], [request], 1) as [grant]:
-            async for event in self.model.stream(request, draw, self._scope(grant)):
+        with granted([self], [request], 1) as [grant]:
+            events, begun = aiter(self.model.stream(request, draw, self._scope(grant))), False
+            while (event := await (anext(events, None) if begun else self._in_time(anext(events, None)))) is not None:
+                begun = begun or event.kind == "delta"
                 if event.kind == "done" and event.reply is not None:
-                    reply = _read(event.reply, request, request.form or "answer", started)
+                    reply = _read(event.reply, request, asked, started)
                     self.run.note(self.index, order, reply.having(tokens=None))
                     clock.set(started + reply.seconds)
                     event = Event("done", reply=reply)
@@ -176,21 +182,28 @@ class Member:
 
     async def _measured(self, asked: str, request: Request, text: str, call: Callable[[], Awaitable[Measured[T]]]) -> T:
         """Make a call that reads a prompt and a text; on a budget it is paid in full, or is a BudgetError."""
-        started, order, own = clock.get(), self.run.begin(), purse.get()
+        started, order, own = clock.get(), self.run.begin(self.name, asked), purse.get()
         quote = self.quote(request.having(prefix=request.prefix + text)) if own is not None else None
         if own is None or quote is None:
-            got = await call()
+            got = await self._in_time(call())
         else:
             reserved = own.ledger.reserve(quote.fixed)
             try:
-                got = await call()
+                got = await self._in_time(call())
                 reserved.settle(quote.fixed if got.cost is None else got.cost)
             finally:
                 reserved.settle(0.0)
-        clock.set(started + got.seconds)
+        self._tick(started, got.seconds)
         self.run.note(self.index, order, Reply(None, usage=got.usage, cost=got.cost, seconds=got.seconds,
                                                  model=self.name, asked=asked, started=started))
+        if self._overdue(got.seconds):
+            raise self._late()
         return got.value
+
+
+def stage_of(request: Request) -> str:
+    """What a request asks for, in a word: the name of its wording or form."""
+    return request.stage or request.form or "answer"
 
 
 def _content(request: Request) -> tuple[Any, ...]:
@@ -294,7 +307,7 @@ async def timed(work: Awaitable[T]) -> tuple[T, float]:
 
 
 @contextmanager
-def _granted(members: Sequence[Member], requests: Sequence[Request], n: int) -> Iterator[list[Ledger | None]]:
+def granted(members: Sequence[Member], requests: Sequence[Request], n: int) -> Iterator[list[Ledger | None]]:
     """What each ask of a wave may spend; None without a budget."""
     own = purse.get()
     if own is None:
@@ -332,24 +345,41 @@ async def _at_once(work: Sequence[Awaitable[T]]) -> list[T]:
 
 
 async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: int = 1) -> Wave:
-    """Put `requests[i]` to `members[i]`, all at once, `n` draws each. A member that fails is absent; when all fail,
-    NoAnswerError."""
-    async def one(member: Member, request: Request, grant: Ledger | None) -> tuple[Reply, ...]:
-        try:
-            return tuple(await member.draw(request, n, grant))
-        except (ModelError, NoAnswerError) as error:
-            member.run.absent.append(absence(member, error))
-            return ()
-
-    with _granted(members, requests, n) as grants:
-        asks = [one(*ask) for ask in zip(members, requests, grants, strict=True)]
-        answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
-    wave = Wave(tuple(members), tuple(answers))
-    if not any(wave.by_member):
-        reasons = "; ".join(a.detail or f"{a.member}: {a.reason}" for a in members[0].run.absent[-len(members):])
-        poor = any(a.reason == "budget" for a in members[0].run.absent[-len(members):])
-        raise NoAnswerError(f"no member answered ({reasons})", reason="budget" if poor else "no-answer")
+    """Put `requests[i]` to `members[i]`, all at once, `n` draws each. A member that fails is absent; when all fail, or
+    fewer answer than the quorum of the run, NoAnswerError."""
+    wave = await attempt_each(members, requests, n)
+    check_quorum(wave)
     return wave
+
+
+async def attempt_each(members: Sequence[Member], requests: Sequence[Request], n: int = 1) -> Wave:
+    """`ask_each` that also returns when nobody answers."""
+    with granted(members, requests, n) as grants:
+        asks = [attempt(m, request, n, grant) for m, request, grant in zip(members, requests, grants, strict=True)]
+        answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
+    return Wave(tuple(members), tuple(answers))
+
+
+async def attempt(member: Member, request: Request, n: int, grant: Ledger | None) -> tuple[Reply, ...]:
+    """The next draws of a member; none, and a note that it is absent, when it fails."""
+    try:
+        return tuple(await member.draw(request, n, grant))
+    except (ModelError, NoAnswerError) as error:
+        member.run.absent.append(absence(member, error))
+        return ()
+
+
+def check_quorum(wave: Wave) -> None:
+    """NoAnswerError when nobody answered, or fewer members than the quorum of the run (at most all that were asked)."""
+    run, asked = wave.members[0].run, {m.index for m in wave.members}
+    heard = {m.index for m, replies in zip(wave.members, wave.by_member, strict=True)
+             if any(r.text or r.score is not None for r in replies)}
+    if any(wave.by_member) and (run.quorum == 1 or len(heard) >= min(run.quorum, len(asked))):
+        return
+    missing = run.absent[-len(wave.members):]
+    reasons = "; ".join(a.detail or f"{a.member}: {a.reason}" for a in missing)
+    who = "no member answered" if not heard else f"{len(heard)} of {len(asked)} members answered, the quorum is {run.quorum}"
+    raise NoAnswerError(f"{who} ({reasons})", reason="budget" if any(a.reason == "budget" for a in missing) else "no-answer")
 
 
 def absence(member: Member, error: ModelError | NoAnswerError) -> Absent:
@@ -364,10 +394,7 @@ async def ask_all(members: Sequence[Member], request: Request, n: int = 1) -> Wa
 
 async def ask_some(members: Sequence[Member], requests: Sequence[Request]) -> list[Reply | None]:
     """The reply of each to its request, all at once; None where a member failed, even where all did."""
-    try:
-        return (await ask_each(members, requests)).firsts if members else []
-    except NoAnswerError:
-        return [None] * len(members)
+    return (await attempt_each(members, requests)).firsts if members else []
 
 
 async def optional(member: Member, request: Request) -> Reply | None:
@@ -412,7 +439,7 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     numbers that a policy's row begins with. A member that leaves on the way is absent.
     """
     lead, started = members[0], clock.get()
-    order = lead.run.begin()
+    order = lead.run.begin(" + ".join(m.name for m in members), "decode")
     powers = [unworn(m.power(NextTokens)) for m in members]
     rendered = [render(r, m.card) for m, r in zip(members, requests, strict=True)]
     key = (-1, *_content(requests[0]))

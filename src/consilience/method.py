@@ -25,7 +25,7 @@ Share: TypeAlias = float
 """The type of an option that is a share or probability: from 0 to 1, checked likewise."""
 
 
-Prompts: TypeAlias = "Mapping[str, str | Wording]"
+Prompts: TypeAlias = Mapping[str, str | Wording]
 """Wordings by name: a text with places such as {question}, or {text: ..., item: ...}."""
 
 

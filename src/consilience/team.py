@@ -6,17 +6,20 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from consilience.errors import ModelError, NoAnswerError, TeamError, did_you_mean
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError, did_you_mean
 from consilience.formula import most_calls
-from consilience.gather import Member, Members, Run, absence, clock, timed
-from consilience.method import Cast, Dev, Last, Level, Method, check_needs
+from consilience.gather import Member, Members, Run, absence, clock, stage_of, timed
+from consilience.memory import Keeper
+from consilience.method import Cast, Dev, Last, Level, Method, Ordered, check_needs
 from consilience.model import Card, Hidden, Model, NextTokens, Quotes, Score, Weights, powers_of, unworn
 from consilience.purse import Purse, evenly, purse
 from consilience.types import Draws, Event, Quote, Reply, Request, Sampling, Scope, digest, total_cost
+from consilience.wordings import speaking
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -38,7 +41,7 @@ class Team:
     """
 
     def __init__(self, method: Method, members: Sequence[Model], *, name: str = "",
-                 standing: Sequence[float] | None = None, **roles: Model | Sequence[Model]) -> None:
+                 standing: Sequence[float] | None = None, memory: Any = None, **roles: Model | Sequence[Model]) -> None:
         self.method = method
         self.members = tuple(members)
         self.name = name or method.name
@@ -46,10 +49,13 @@ class Team:
         self.roles = {k: tuple(v) if isinstance(v, Sequence) else (v,) for k, v in roles.items()}
         self._child: Model | None = None
         self._making: asyncio.Lock | None = None
+        self._keeper = Keeper(method) if isinstance(method, Ordered) else None
         self._check()
         self._copies = _copies(self.members)
         method.check(self.cast)
         self.card = self._card()
+        if memory is not None:
+            self.memory = memory
 
     def _check(self) -> None:
         method, known = self.method, {role.name for role in self.method.roles}
@@ -118,6 +124,21 @@ class Team:
                 roles[role.name] = _filling(role.default, members)
         return Members(members.everyone, roles)
 
+    @property
+    def memory(self) -> Any:
+        """What an ordered method has kept of the questions so far, as JSON values; None for other methods. It may be set
+        (None: everything is forgotten): ConfigError for what is no memory of the method."""
+        return self._keeper.told if self._keeper is not None else None
+
+    @memory.setter
+    def memory(self, told: Any) -> None:
+        if self._keeper is None:
+            raise ConfigError(f"{self.name} keeps no memory: {self.method.name} answers each question by itself")
+        self._keeper.told = told
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._keeper.turn() if self._keeper is not None else nullcontext()
+
     async def child(self) -> Model | None:
         """The one model that answers for a merging team, made on first use; None for other methods."""
         if type(self.method).make is Method.make:
@@ -139,9 +160,14 @@ class Team:
 
     def _run(self, draw: int, stream: str, scope: Scope) -> Run:
         own = stream if draw == 0 else f"{stream}/{self.card.fingerprint[:12]}.{draw}"
-        return Run(replace(scope, extras=scope.extras | self.method.extras), own)
+        return Run(replace(scope, extras=scope.extras | self.method.extras), own, quorum=self.method.quorum,
+                   timeout=self.method.timeout)
 
     async def _answer(self, request: Request, draw: int, stream: str, scope: Scope) -> Reply:
+        async with self._turn():
+            return await self._answered(request, draw, stream, scope)
+
+    async def _answered(self, request: Request, draw: int, stream: str, scope: Scope) -> Reply:
         self._admit(request)
         started, run, before = clock.get(), self._run(draw, stream, scope), purse.get()
         purse.set(self._purse(scope))
@@ -175,11 +201,15 @@ class Team:
             return Last(Member(child, 0, run), request)
         members = self._cast(run)
         try:
-            return await self.method.run(request, members)
+            with self._speaking():
+                return await (self._keeper or self.method).run(request, members)
         except (ModelError, NoAnswerError) as error:
             if purse.get() is None or error.reason != "budget":
                 raise
             return Last.ranked(members.ranking, request, fallback="the budget pays for one member alone")
+
+    def _speaking(self) -> AbstractContextManager[None]:
+        return speaking(type(self.method), self.method.prompts)  # type: ignore[arg-type]  # checked when it was made
 
     async def _last(self, last: Last) -> Reply:
         _spend_all()
@@ -207,6 +237,8 @@ class Team:
         parts = run.tree()
         if not reply.text and reply.score is None:
             raise NoAnswerError(f"{self.name}: no member produced any text")
+        if self._keeper is not None:
+            self._keeper.keep()
         reply = reply.read(request.format)
         usage = sum((p.usage for p in parts), start=type(reply.usage)())
         return Reply(reply.text, reply.reading, reply.stop, usage, total_cost(parts), clock.get() - started, self.name,
@@ -221,8 +253,9 @@ class Team:
         before = purse.get()
         purse.set(self._purse(scope))
         try:
-            async for event in self._streamed(request, draw, scope):
-                yield event
+            async with self._turn():
+                async for event in self._streamed(request, draw, scope):
+                    yield event
         finally:
             purse.set(before)
 
@@ -230,7 +263,7 @@ class Team:
         self._admit(request)
         started, run = clock.get(), self._run(draw.first, draw.stream, scope)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        run.watch = lambda reply: events.put_nowait(Event("progress", f"{reply.model}: {reply.asked}"))
+        run.watch = lambda told: events.put_nowait(Event("progress", told))
         work = asyncio.create_task(timed(self._decide(request, run)))
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -261,9 +294,10 @@ class Team:
         _spend_all()
         for place, member in enumerate((last.member, *last.then)):
             spoken = False
+            yield Event("progress", f"{member.name}: {stage_of(last.request)}")
             try:
                 async for event in member.stream(last.request):
-                    spoken = spoken or bool(event.text)
+                    spoken = spoken or event.kind == "delta"
                     if event.kind == "done" and event.reply is not None:
                         if not event.reply.text:
                             break
@@ -308,7 +342,8 @@ class Team:
         table = await dev.replies(members, extras=self.method.extras)
         standing = tuple(sum(s.score for s in row) / max(1, len(row)) for row in table)
         team = Team(self.method, members, name=self.name, standing=standing, **self.roles)
-        method = await self.method.fit(dev, team.cast)
+        with self._speaking():
+            method = await self.method.fit(dev, team.cast)
         return Team(method, members, name=self.name, standing=standing, **self.roles)
 
     def fit_sync(self, dev: Dev) -> Team:
@@ -321,6 +356,17 @@ class Team:
 
     def __repr__(self) -> str:
         return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
+
+
+def ordered(model: Model, place: str = "team") -> dict[str, Team]:
+    """The teams in a model that keep a memory, itself included, by their place in it: `team`, `team/member-2`, ..."""
+    if not isinstance(model, Team):
+        return {}
+    found = {place: model} if model.memory is not None else {}
+    for role, models in {"member": model.members, **model.roles}.items():
+        for i, part in enumerate(models):
+            found |= ordered(part, f"{place}/{role}-{i + 1}")
+    return found
 
 
 def _spend_all() -> None:

@@ -332,7 +332,8 @@ class Scope:
 
     `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`
     and `alternatives` (as many likely tokens with them as the model gives). `example` and `variant` let recorded
-    members find their line.
+    members find their line. `live` says that somebody waits for the answer: timeouts then go by the wall clock, else by
+    recorded seconds.
     """
 
     ledger: Ledger | None = None
@@ -340,6 +341,7 @@ class Scope:
     example: str = ""
     variant: str = ""
     extras: frozenset[str] = frozenset()
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

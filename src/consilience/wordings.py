@@ -96,6 +96,11 @@ def _check(what: str, used: frozenset[str], known: frozenset[str]) -> None:
         raise ConfigError(f"{what} has no field {{{name}}}.{did_you_mean(name, known)}")
 
 
+def is_list(wording: Wording) -> bool:
+    """Whether a wording has another item than texts have that fill one place only."""
+    return wording.item != Wording("").item
+
+
 def spoken(cls: type, own: Mapping[str, Wording]) -> dict[str, Wording]:
     """The wordings in force for a method with these of the user's."""
     return {**wordings_of(cls), **own}

@@ -38,7 +38,7 @@ def of(folder: Path, method: str) -> list[dict[str, Any]]:
 
 
 def test_a_folder_holds_all_that_is_promised(tmp_path: Path) -> None:
-    outcome = bench(tmp_path, "majority-vote", "multiagent-refine")
+    outcome = bench(tmp_path, Entry("majority-vote", {"stop": "never"}), "multiagent-refine")
     names = {path.name for path in tmp_path.iterdir()}
     assert {"experiment.yaml", "results.jsonl", "traces.jsonl", "leaderboard.csv", "report.html"} <= names
     row = of(tmp_path, "majority-vote")[0]
@@ -154,7 +154,7 @@ def test_unanswered_questions_score_zero_are_counted_and_can_be_asked_again(tmp_
 
 
 def test_one_member_down_is_absent_and_the_rest_goes_on(tmp_path: Path) -> None:
-    bench(tmp_path, "majority-vote", members=[*pool(), down("dead")])
+    bench(tmp_path, Entry("majority-vote", {"stop": "never"}), members=[*pool(), down("dead")])
     assert all(r["absent"] == [["dead", "down"]] and not r["error"] for r in of(tmp_path, "majority-vote"))
     assert all(r["error"] for r in of(tmp_path, "dead"))
 
@@ -203,7 +203,7 @@ class Together(Method):
     async def run(self, request: Request, members: Members) -> Reply:
         self.runs.append(request.question)
         part = Reply("Answer: A", usage=Usage(3, 9, 6), cost=0.25, seconds=1.0, model="all", asked="decode")
-        members.run.note(0, members.run.begin(), part)
+        members.run.note(0, members.run.begin("x", "answer"), part)
         return part
 
 
@@ -303,7 +303,7 @@ class Own(Method):
 
     async def run(self, request, members):
         part = Reply("Answer: LETTER", usage=Usage(1, 3, 2), cost=0.25, seconds=1.0, model="all", asked="decode")
-        members.run.note(0, members.run.begin(), part)
+        members.run.note(0, members.run.begin("x", "answer"), part)
         return part
 """
 

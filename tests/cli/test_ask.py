@@ -21,7 +21,7 @@ QUESTION = "What is 5 + 6?"
 def vote(tmp_path: Path) -> Path:
     path = recording(tmp_path)
     team = tmp_path / "vote.yaml"
-    team.write_text(f"method: majority-vote\nmembers: ['recorded:{path.name}']\n")
+    team.write_text(f"method: majority-vote\noptions: {{stop: never}}\nmembers: ['recorded:{path.name}']\n")
     return team
 
 
@@ -50,6 +50,16 @@ def test_on_a_terminal_the_answer_is_streamed(vote: Path) -> None:
     os.close(child)
     _, told = work.communicate(timeout=60)
     assert work.returncode == 0 and os.read(parent, 1000).decode().strip() == "The answer is 11.", told
+
+
+def test_on_a_terminal_it_is_said_who_is_asked_and_a_pipe_gets_the_answer_alone(vote: Path) -> None:
+    parent, child = pty.openpty()
+    work = subprocess.Popen([sys.executable, "-m", "consilience.cli", "ask", str(vote), QUESTION, "--format", "number"],
+                            stdout=subprocess.PIPE, stderr=child, env={**os.environ, "TERM": "xterm", "COLUMNS": "80"})
+    os.close(child)
+    text, _ = work.communicate(timeout=60)
+    assert work.returncode == 0 and text.decode() == "The answer is 11.\n"
+    assert "asking" in os.read(parent, 10000).decode()
 
 
 def test_an_answer_may_cost_what_was_said_and_no_more(vote: Path) -> None:
@@ -89,7 +99,7 @@ def test_a_recording_tells_how_it_can_be_asked(tmp_path: Path) -> None:
 def test_endpoints_and_absent_members(tmp_path: Path) -> None:
     with faulty(chat("42")) as server, faulty(error(400)) as broken:
         team = tmp_path / "team.yaml"
-        team.write_text(f"method: majority-vote\nmembers: ['openai:good@{server.url}', 'openai:bad@{broken.url}']\n")
+        team.write_text(f"method: majority-vote\noptions: {{stop: never}}\nmembers: ['openai:good@{server.url}', 'openai:bad@{broken.url}']\n")
         result = call("ask", tmp_path, "6 * 7?", "--format", "number", "--trace", "--store", tmp_path / "store.db")
         again = call("ask", tmp_path, "6 * 7?", "--format", "number", "--store", tmp_path / "store.db")
         assert len(server.bodies) == 1, "the second time the answer comes from the store"

@@ -46,4 +46,4 @@ def test_conclusions_follow_the_mark() -> None:
 
 
 def test_entries_tell_action_and_round_and_quote_the_text() -> None:
-    assert str(Entry(2, "step", "2 + 2 = 4")) == "(step, round 2)\n<<<\n2 + 2 = 4\n>>>"
+    assert Entry(2, "step", "2 + 2 = 4").told == "(step, round 2)\n<<<\n2 + 2 = 4\n>>>"

@@ -32,7 +32,7 @@ SPOKEN = [n for n in NAMES if n not in LOCAL]
 OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"},
                                       "trained-router": {"epochs": 1, "rank": 0, "drop_uninformative": False}}
 """Options for which a method must not care about the order of members (a graph has places)."""
-VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "insight-to-solve", "meta-prompting", "r2-reasoner", "relay", "router-r1", "switch-generation"}
+VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "insight-to-solve", "meta-prompting", "metagpt", "r2-reasoner", "relay", "router-r1", "self-consistency", "self-collaboration", "switch-generation"}
 """Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is
 a bound."""
 STANDING = (.2, .5, .8)
@@ -221,7 +221,7 @@ def test_a_stream_ends_with_the_sum_of_its_deltas(name: str, checkpoints: list[M
 @pytest.mark.parametrize("name", NAMES)
 def test_it_works_as_a_member(name: str, checkpoints: list[Model]) -> None:
     inner = team_of(name, checkpoints)
-    outer = Team(method("majority-vote"), [inner, *speakers()[:2]])
+    outer = Team(method("majority-vote", {"stop": "never"}), [inner, *speakers()[:2]])
     reply = answer(outer)
     assert reply.usage.calls == 2 + reply.parts[0].usage.calls and reply.parts[0].parts
 

@@ -35,7 +35,7 @@ def test_nested_teams_learn_from_the_inside_out_each_on_its_own_part_of_dev() ->
 
 
 def test_three_levels_add_up() -> None:
-    vote = Team(MajorityVote(), [Scripted(x, [x]) for x in "AAB"], name="vote")
+    vote = Team(MajorityVote(stop="never"), [Scripted(x, [x]) for x in "AAB"], name="vote")
     cascade = Team(Cascade(confidence="ask", order="given"), [vote, Scripted("dear", ["C"])], name="cascade")
     team = Team(LlmBlender(top=1), [cascade, samples("B"), Scripted("z", ["D"])], name="blend", judge=Scripted("j", ["A"]))
     [reply] = asyncio.run(team.generate(QUESTION))
@@ -51,7 +51,7 @@ def samples(letter: str) -> Team:
 
 def test_draws_of_a_nested_team_are_independent() -> None:
     inner = Team(SelfConsistency(draws=1), [Scripted("a", list("ABCD"))], name="inner")
-    replies = asyncio.run(Team(SelfConsistency(draws=4), [inner]).generate(QUESTION, Draws(1)))
+    replies = asyncio.run(Team(SelfConsistency(draws=4, stop="never"), [inner]).generate(QUESTION, Draws(1)))
     assert [p.draw for p in replies[0].parts] == [0, 1, 2, 3]
 
 

@@ -232,7 +232,7 @@ def _controls(pool: Pool, task: Questions, left_out: list[LeftOut]) -> list[Cont
     if len(pool.members) < 2:
         return []
     methods: dict[str, Method] = {BEST: BestOnDev(), RANDOM: RandomMember(),
-                                  RESAMPLED: SelfConsistency(draws=len(pool.members))}
+                                  RESAMPLED: SelfConsistency(draws=len(pool.members), stop="never")}
     if not task.dev:
         del methods[BEST]
         left_out.append(LeftOut(BEST, "the task has no dev split to choose on", task.name))

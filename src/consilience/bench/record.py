@@ -23,6 +23,7 @@ from consilience.prompt import wording_digest
 from consilience.reading import Choice, YesNo
 from consilience.saved import read_yaml
 from consilience.team import Team
+from consilience.wordings import wordings_of
 
 LIBRARIES = ("numpy", "openai", "math-verify", "torch", "transformers", "peft", "scikit-learn", "safetensors")
 
@@ -30,13 +31,15 @@ LIBRARIES = ("numpy", "openai", "math-verify", "torch", "transformers", "peft", 
 @dataclass(slots=True)
 class RunRecord:
     """Facts of a run that are not in its rows. `spent` adds up over all invocations on one folder; everything else is
-    the same for every run of one experiment."""
+    the same for every run of one experiment. `orders` are digests of the order of questions, which is part of the result of
+    contestants with a memory."""
 
     best: dict[str, str] = field(default_factory=dict)
     dev_scores: dict[str, dict[str, float]] = field(default_factory=dict)
     fits: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     spent: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    orders: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path, plan: Plan) -> RunRecord:
@@ -102,7 +105,7 @@ def resolved_yaml(plan: Plan) -> str:
                     .values() if m is not None],
         "run": {"tasks": [_task(task) for task in plan.tasks],
                 "contestants": [{"name": c.name, "kind": c.kind, "level": c.level, "beside": c.beside,
-                                 "what": _what(c.model)} for c in {r.name: r.contestant for r in plan.runs}.values()]},
+                                 "what": _what(c.model), **_speech(c.model)} for c in {r.name: r.contestant for r in plan.runs}.values()]},
     }
     return yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True)
 
@@ -142,6 +145,11 @@ def _guess(task: Questions) -> float:
 
 def _what(model: Model | None) -> str:
     return model.card.description if isinstance(model, Team) else ""
+
+
+def _speech(model: Model | None) -> dict[str, str]:
+    """The digest of a team's own prompts."""
+    return {"prompts": model.method.speech} if isinstance(model, Team) and wordings_of(type(model.method)) else {}
 
 
 def _plain(value: Any) -> Any:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from consilience.cli.console import dollars, say, say_json, show_table
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Model
+from consilience.wordings import is_list, wordings_of
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,6 +26,8 @@ def methods(
     name: Annotated[str, typer.Argument(help="One method, with its options; or ./file.py:Class for one of your own.")] = "",
     level: Annotated[Level | None, typer.Option(help="Only this level.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of the README.")] = False,
+    prompts: Annotated[bool, typer.Option("--prompts", help="With a name: the wordings that it speaks in, to be replaced by "
+                                                            "its option prompts.")] = False,
     json: AsJson = False,
 ) -> None:
     """How models can work together: every method with its paper, needs and cost.
@@ -33,12 +37,15 @@ def methods(
       consilience methods
       consilience methods --level route
       consilience methods cascade
+      consilience methods reconcile --prompts
       consilience methods ./my_method.py:MyMethod
     """
     from consilience import registry
 
+    if prompts and not name:
+        raise ConfigError("--prompts shows the wordings of one method: consilience methods NAME --prompts")
     if name:
-        _one_method(registry.find(name), json)
+        (_prompts if prompts else _one_method)(registry.find(name), json)
         return
     found = [cls for cls in registry.methods().values() if level in (None, cls.level)]
     if json:
@@ -93,8 +100,31 @@ def facts(cls: type[Method]) -> dict[str, Any]:
         "extras": extras(cls),
         "roles": [{"name": r.name, "needs": [p.__name__ for p in r.needs], "default": r.default, "doc": r.doc}
                   for r in cls.roles],
+        "prompts": list(wordings_of(cls)),
         "options": [{"name": o.name, "type": o.type, "default": o.default, "doc": o.doc} for o in options_of(cls)],
     }
+
+
+def _prompts(cls: type[Method], json: bool) -> None:
+    """The wordings of a method, in the form in which an experiment or a team may replace them."""
+    found = wordings_of(cls)
+    if json:
+        say_json({name: {"text": w.text, "item": w.item} for name, w in found.items()})
+    elif found:
+        told = {name: {"text": w.text} | ({"item": w.item} if is_list(w) else {}) for name, w in found.items()}
+        say(yaml.dump({cls.name: {"prompts": told}}, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=100).rstrip())
+        say(f"\nin an experiment, one or more of them:  methods: [{{{cls.name}: {{prompts: {{{next(iter(found))}: \"...\"}}}}}}]",
+            style="dim")
+    else:
+        say(f"{cls.name} asks in the words of the request; it has no prompts of its own")
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+_Blocks.add_representer(str, lambda dumper, text: dumper.represent_scalar(
+    "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip("\n") else None))
 
 
 def _one_method(cls: type[Method], json: bool) -> None:
@@ -107,7 +137,8 @@ def _one_method(cls: type[Method], json: bool) -> None:
     rows = [("paper", cls.paper), ("calls per question", cls.cost), ("members", f"at least {cls.min_members}"),
             ("every member needs", ", ".join(told["needs"]) or "nothing but text"),
             ("with the drafts", ", ".join(told["extras"])), ("learns from dev", "yes, and must" if told["must_fit"] else "yes" if told["learns"] else "no"),
-            ("answer format", "needed: it compares answers" if told["compares"] else "")]
+            ("answer format", "needed: it compares answers" if told["compares"] else ""),
+            ("prompts", f"{', '.join(told['prompts'])} (--prompts shows them)" if told["prompts"] else "")]
     say("")
     show_table(["", " "], [row for row in rows if row[1]])
     if cls.roles:

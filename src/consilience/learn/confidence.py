@@ -79,13 +79,16 @@ async def consensus(request: Request, replies: Sequence[Reply],
     """Index of the first reply of the largest class of equal readings, and its share of all; (0, 0) without any.
 
     With `margin`, its share less that of the second class. A single reply of a team is judged by the team's own parts:
-    the share of them that say the same (agreement-based cascading, arXiv 2407.02348).
+    the share of them that say the same (agreement-based cascading, arXiv 2407.02348); those that an early stop did not ask
+    count as others.
     """
     if len(replies) == 1 and replies[0].parts:
         groups = await classes(request, [replies[0], *replies[0].parts])
         own = next((g for g in groups if g.replies[0] is replies[0]), None)
         said = len(own.replies) - 1 if own is not None else 0
-        return 0, _lead(said, [len(g.replies) for g in groups if g is not own], rule) / len(replies[0].parts)
+        note = replies[0].note
+        everybody = len(replies[0].parts) + (note["unasked"] if "unasked" in note else 0)
+        return 0, _lead(said, [len(g.replies) for g in groups if g is not own], rule) / everybody
     read = [r if r.reading is not None or not r.text or request.format is None
             else r.having(reading=request.format.read(r.text)) for r in replies]
     groups = await classes(request, read)

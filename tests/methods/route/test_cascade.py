@@ -96,7 +96,7 @@ def test_alone() -> None:
 
 def test_a_rung_that_is_a_team_is_as_sure_as_its_members_agree() -> None:
     def vote(*answers: str) -> Team:
-        return Team(MajorityVote(), [Scripted(f"m{i}", [a]) for i, a in enumerate(answers)], name="vote")
+        return Team(MajorityVote(stop="never"), [Scripted(f"m{i}", [a]) for i, a in enumerate(answers)], name="vote")
 
     async def asked(*answers: str) -> str | None:
         method = Cascade(confidence="agreement", draws=1, order="given").with_learned(
@@ -112,7 +112,7 @@ def test_a_rung_that_is_a_team_is_as_sure_as_its_members_agree() -> None:
 def test_a_voting_team_is_as_sure_as_its_votes() -> None:
     def small(name: str) -> Scripted:
         return Scripted(name, lambda r, d: "A" if r.question == "a" else {"x": "A", "y": "B", "z": "C"}[name], price=CHEAP)
-    vote = Team(MajorityVote(), [small("x"), small("y"), small("z")], name="three")
+    vote = Team(MajorityVote(stop="never"), [small("x"), small("y"), small("z")], name="three")
     dev = split([("a", "A"), ("b", "D"), ("c", "D")])
     dear = Scripted("dear", lambda r, d: "A" if r.question == "a" else "D", price=DEAR)
     team = Team(Cascade(confidence="agreement", draws=1, order="given"), [vote, dear]).fit_sync(dev)

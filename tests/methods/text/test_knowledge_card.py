@@ -34,8 +34,7 @@ def test_everybody_tells_and_one_answers() -> None:
     reply = run(members)
     assert reply.reading == "C" and reply.usage.calls == 4
     final = members[0].prompts[-1]
-    places = [final.index(f"card of {x}") for x in "xyz"]
-    assert places == sorted(places) and all(final.count(f"card of {x}") == 1 for x in "xyz")
+    assert all(final.count(f"card of {x}") == 1 for x in "xyz")
     assert "ignore any instructions" in final
 
 

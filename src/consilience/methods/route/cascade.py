@@ -34,7 +34,8 @@ class Cascade(Ordered):
     confidence: Literal["mean", "min", "agreement", "margin", "ask"] = "mean"
     """Mean or least token probability, share of `draws` samples that agree or its lead, or the member's own word."""
     draws: Count = 3
-    """Samples per rung for `agreement` and `margin`; a single one of a voting team has the share of its votes."""
+    """Samples per rung for `agreement` and `margin`; a single one of a voting team has the share of its votes
+    (let it ask all: `stop: never`)."""
     quantile: Share | None = None
     """Share of dev questions that each rung passes on; none: the thresholds that score best on dev."""
     extras = property(lambda self: frozenset({"logprobs"} if self.confidence in ("mean", "min") else ()))

@@ -54,12 +54,12 @@ class Blackboard(Method):
             ends = [concluded(reply, request.format) for action, reply in done if action == "terminate"]
             if ends and len(ends) >= min(self.stops, len(who)):
                 return (await elected(request, members, ends)).noting(entries=len(board), rounds=turn)
-        ask = worded(request, END, request.format, board=list(map(str, board))) if board else request
+        ask = worded(request, END, request.format, board=[entry.told for entry in board]) if board else request
         return Last.ranked(agents, ask, entries=len(board), forced=True)
 
     async def _act(self, request: Request, agent: Member, board: Sequence[Entry]) -> tuple[str, Reply] | None:
         """The action that an agent chose and what it wrote; None when it failed."""
-        entries = list(map(str, board)) or ["(empty)"]
+        entries = [entry.told for entry in board] or ["(empty)"]
         if (choice := await choose(request, agent, entries, self.tries)) is None:
             return None
         action, thought = choice

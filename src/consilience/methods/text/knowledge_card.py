@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.gather import Member, Members, ask_some, optional, put
+from consilience.gather import Member, Members, ask_some, optional, put, shuffled
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import worded
 from consilience.reading import Free, YesNo
@@ -45,7 +45,7 @@ class KnowledgeCard(Method):
     async def run(self, request: Request, members: Members) -> Last:
         answerer = members.role("answerer")
         cards = await self._cards(request, members, answerer)
-        ask = worded(request, ANSWER, request.format, cards=cards) if cards else request
+        ask = worded(request, ANSWER, request.format, cards=shuffled(request, cards)) if cards else request
         plain = [member for member in members.ranking if member.model is not answerer.model]
         return Last(answerer, ask, None, {"cards": len(cards)}, tuple(plain))
 

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.compare import likelihood
+from consilience.compare import Class, likelihood
 from consilience.errors import TeamError
-from consilience.gather import Members, Wave, ask_all, classes, tally, winner
+from consilience.gather import Member, Members, Wave, ask_all, classes, tally, winner
 from consilience.method import Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
+from consilience.voting import ask_at_once, ask_in_waves
 
 
 @register
@@ -20,7 +21,8 @@ class MajorityVote(Method):
     """Answer with the reading that most draws share.
 
     Ties go to the member that is better on dev, then to team order. When nobody can be read, the best member's text
-    answers, marked unread. Weights need dev scores. Deviation: C of the log-odds is the number of answers seen.
+    answers, marked unread. Weights need dev scores. Members are asked, best first, until the lead cannot be caught, so that
+    the winning reading is that of a vote of all. Deviation: C of the log-odds is the number of answers seen.
     """
 
     level: ClassVar = Level.TEXT
@@ -33,21 +35,34 @@ class MajorityVote(Method):
     weights: Literal["equal", "accuracy", "log-odds", "likelihood"] = "equal"
     """Weight of a vote: 1, the member's dev accuracy p, ln(p(C-1)/(1-p)) over C answers seen (p in [.01, .99]), or how likely
     the member found its own answer (geometric mean of its token probabilities)."""
+    stop: Literal["calls", "time", "never"] = "calls"
+    """How a decided vote ends: asking in waves as small as could decide it (saves calls); asking all at once and not waiting
+    for the rest (saves time); or never. Log-odds need all answers."""
+
     extras = property(lambda self: frozenset({"logprobs"} if self.weights == "likelihood" else ()))
 
     async def run(self, request: Request, members: Members) -> Reply:
-        wave = await ask_all(members, request, self.draws)
-        options = max(2, len(await classes(request, wave.replies)))
-        groups = await classes(request, wave.replies, lambda r: self._weight(wave, r, options))
-        if not groups:
-            return wave.best
-        return winner(groups, wave).noting(votes=tally(groups))
+        if self.stop == "never" or self.weights == "log-odds":
+            wave = await ask_all(members, request, self.draws)
+        else:
+            asking = ask_in_waves if self.stop == "calls" else ask_at_once
+            wave = await asking(members.ranking, request, self.draws, lambda heard: self._groups(request, heard), self._most)
+        groups = await self._groups(request, wave)
+        unasked = {"unasked": left} if (left := (len(members) - len(wave.members)) * self.draws) else {}
+        return (winner(groups, wave).noting(votes=tally(groups)) if groups else wave.best).noting(**unasked)
 
-    def _weight(self, wave: Wave, reply: Reply, options: int) -> float:
-        p = wave.speaker(reply).standing
+    async def _groups(self, request: Request, wave: Wave) -> list[Class]:
+        options = max(2, len(await classes(request, wave.replies))) if self.weights == "log-odds" else 2
+        return await classes(request, wave.replies, lambda r: self._weight(wave.speaker(r).standing, r, options))
+
+    def _most(self, member: Member) -> float:
+        """The most that a member's draws can weigh."""
+        return self.draws * (self._weight(member.standing, None, 2) if self.weights == "accuracy" else 1.0)
+
+    def _weight(self, p: float | None, reply: Reply | None, options: int) -> float:
         if self.weights == "equal":
             return 1.0
-        if self.weights == "likelihood":
+        if self.weights == "likelihood" and reply is not None:
             return likelihood(reply)
         if p is None:
             raise TeamError(f"majority-vote with weights={self.weights!r} needs dev scores: fit the team first")

@@ -13,6 +13,7 @@ from consilience.gather import Class, Member, Members, Wave, ask_all, classes, t
 from consilience.method import Count, Level, Method, Share
 from consilience.registry import register
 from consilience.types import Reply, Request
+from consilience.voting import enough, lead
 
 
 @register
@@ -20,8 +21,8 @@ from consilience.types import Reply, Request
 class SelfConsistency(Method):
     """Sample the best member on dev several times and answer with the most frequent reading.
 
-    When that member fails, the next best is sampled. Ties go to the earliest sample. With `stop`, samples are drawn in
-    waves of `window` until the rule is met; a sample that cannot be read counts towards `draws` alone.
+    When that member fails, the next best is sampled. Ties go to the earliest sample. Samples are drawn in waves until the
+    rule `stop` is met; a sample that cannot be read counts towards `draws` alone.
     Deviation: the paper takes 40 samples; sampling itself (temperature) belongs to the request.
     """
 
@@ -32,12 +33,13 @@ class SelfConsistency(Method):
 
     draws: Count = 5
     """Samples at most."""
-    stop: Literal["never", "lead", "beta"] = "never"
-    """Stop early when the lead exceeds the samples left, or when the leader is the true mode with `confidence`."""
+    stop: Literal["never", "lead", "beta"] = "lead"
+    """Stop early when the lead cannot be caught by the samples left (which changes no answer), or when the leader is the true
+    mode with `confidence`."""
     confidence: Share = 0.95
     """Probability that the Beta rule asks for."""
-    window: Count = 1
-    """Samples per wave when stopping early."""
+    window: int = 0
+    """Samples per wave when stopping early; 0: as few as could meet the rule."""
     weights: Literal["equal", "likelihood"] = "equal"
     """Weight of a sample: 1, or the geometric mean of its token probabilities."""
 
@@ -51,22 +53,25 @@ class SelfConsistency(Method):
         return await self._sample(request, last)
 
     async def _sample(self, request: Request, member: Member) -> Reply:
-        step = self.draws if self.stop == "never" else self.window
         drawn: tuple[Reply, ...] = ()
         groups: list[Class] = []
-        while len(drawn) < self.draws and not self._settled(groups, self.draws - len(drawn)):
-            wave = await ask_all([member], request, min(step, self.draws - len(drawn)))
+        while wanted := self._wanted(groups, self.draws - len(drawn)):
+            wave = await ask_all([member], request, wanted)
             drawn += wave.by_member[0]
             wave = Wave((member,), (drawn,))
             groups = await classes(request, wave.replies, likelihood if self.weights == "likelihood" else lambda _: 1.0)
         return (winner(groups, wave) if groups else wave.best).noting(votes=tally(groups), samples=len(drawn))
 
-    def _settled(self, groups: list[Class], left: int) -> bool:
-        counts = sorted((len(g.replies) for g in groups), reverse=True)
-        if self.stop == "never" or not counts:
-            return False
-        a, b = (*counts, 0)[:2]
-        return a - b > left if self.stop == "lead" else leading(a, b) >= self.confidence
+    def _wanted(self, groups: list[Class], left: int) -> int:
+        """Samples of the next wave; 0 when the rule is met, or none are left."""
+        if self.stop == "never":
+            return left
+        if self.stop == "lead":
+            fewest = enough(lead(groups), [1.0] * left) if lead(groups) <= left + 1e-9 else 0
+        else:
+            a, b = (*sorted((len(g.replies) for g in groups), reverse=True), 0, 0)[:2]
+            fewest = next(k for k in range(left + 1) if k == left or leading(a + k, b) >= self.confidence)
+        return min(left, max(fewest, self.window)) if fewest else 0
 
 
 def leading(a: int, b: int) -> float:
