@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from consilience.errors import ConfigError, did_you_mean
-from consilience.saved import read_yaml
+from consilience.saved import located, read_yaml
 from consilience.types import Sampling
 
 DEV = 200
@@ -210,7 +210,7 @@ def _entry(key: str, value: Any, folder: Path) -> Entry:
     saved = _saved(str(name), folder)
     roles = options.get("roles") or {}
     made = Entry(
-        "" if saved else _own_file(str(name), folder), {k: v for k, v in options.items() if k not in _OWN},
+        "" if saved else _own_file(str(name), folder), located({k: v for k, v in options.items() if k not in _OWN}, folder),
         _seats(f"{key}.{name}.members", options["members"], folder) if options.get("members") else (),
         _roles(f"{key}.{name}.roles", roles, folder), str(options.get("as") or ""), saved.saved if saved else None)
     if saved and (made.options or made.members or made.roles):
