@@ -55,11 +55,14 @@ class Cheatsheet:
 
 
 def noted(request: Request, notes: Sequence[str]) -> Request:
-    """The request with notes after its question, in the form that it has; without notes, as it is."""
-    if not notes:
-        return request
-    told = worded(request.having(form=None, fields=()), NOTED, request.format, notes=notes)
-    return told.having(form=request.form, fields=request.fields, prefix=request.prefix)
+    """The request with notes after its question; without notes, as it is."""
+    return told(request, NOTED, notes=notes) if notes else request
+
+
+def told(request: Request, wording: Wording, **fields: str | Sequence[str]) -> Request:
+    """The request with its question written in a wording, itself in the form that it has."""
+    own = worded(request.having(form=None, fields=()), wording, request.format, **fields)
+    return own.having(form=request.form, fields=request.fields, prefix=request.prefix)
 
 
 async def alike(members: Members, question: str, earlier: Sequence[str], most: int) -> list[int]:

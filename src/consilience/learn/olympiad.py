@@ -44,9 +44,9 @@ class Attempt:
 
 
 def roles(text: str, most: int) -> list[str]:
-    """The first roles of a list; where it has fewer, `Solver 1`, `Solver 2`, ..."""
+    """The first roles of a list; where it has fewer, agents without one (empty)."""
     named = list(dict.fromkeys(name.strip() for name in _LINE.findall(text)))[:most]
-    return named + [f"Solver {i + 1}" for i in range(len(named), most)]
+    return named + [""] * (most - len(named))
 
 
 def top(attempts: Sequence[Attempt], most: int) -> list[Attempt]:
@@ -54,11 +54,11 @@ def top(attempts: Sequence[Attempt], most: int) -> list[Attempt]:
     return sorted(attempts, key=lambda one: not one.right)[:most]
 
 
-async def episodes_for(request: Request, members: Members, memory: Episodes, most: int) -> list[str]:
-    """Similar problems solved before; where there are none, one that the planner recalls."""
+async def episodes_for(request: Request, members: Members, memory: Episodes, most: int, recall: bool) -> list[str]:
+    """Similar problems solved before; where there are none, with `recall` one that the planner recalls."""
     known = memory.others(request.question)
     near = await alike(members, request.question, [one.question for one in known], most)
     if near:
         return [str(known[i]) for i in near]
-    said = await optional(members.role("planner"), worded(request, RECALL, Free()))
-    return [said.text if said is not None and said.text else "none"]
+    said = await optional(members.role("planner"), worded(request, RECALL, Free())) if recall else None
+    return [said.text] if said is not None and said.text else []
