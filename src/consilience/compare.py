@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,20 @@ async def plurality(request: Request, wave: Wave) -> Reply:
     """The reply that most agree with; the best member's where nothing can be read or compared."""
     groups = await classes(request, wave.replies) if request.format is not None else []
     return winner(groups, wave) if groups else wave.best
+
+
+def stated(before: Wave, after: Wave) -> Wave:
+    """The later wave, but for members whose later text states no answer and whose earlier one did: a comment is no vote."""
+    def read(replies: Sequence[Reply]) -> bool:
+        return bool(replies) and replies[0].reading is not None
+
+    pairs = zip(before.by_member, after.by_member, strict=True)
+    return replace(after, by_member=tuple(old if not new or read(old) and not read(new) else new for old, new in pairs))
+
+
+def legible(replies: Sequence[Reply]) -> list[Reply]:
+    """The replies that can be read, or all where none can: an unread one wins nothing that another could win."""
+    return [reply for reply in replies if reply.reading is not None] or list(replies)
 
 
 async def agreed(request: Request, wave: Wave) -> bool:

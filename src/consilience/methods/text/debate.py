@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from consilience.compare import stated
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, render, shuffled
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import write
@@ -53,7 +54,7 @@ class MultiagentDebate(Method):
             if self.early_stop and await agreed(request, wave):
                 break
             last = await ask_again(last, [self._turn(request, last, talks, i) for i in range(len(members))])
-            wave = _stated(wave, last)
+            wave = stated(wave, last)
         vote, texts = await plurality(request, wave), shuffled(request, [r.text or "" for r in wave.replies])
         if self.final == "vote" or self.early_stop and await agreed(request, wave):
             return vote
@@ -71,10 +72,3 @@ class MultiagentDebate(Method):
         text = write(TURN, {"peers": shuffled(request, peers), "stance": stance, "instruction": instruction})
         talks[i] = (*(talks[i] or render(request, wave.members[i].card).messages), Message("assistant", own.text), Message("user", text))
         return request.having(messages=talks[i], form=None, fields=())
-
-
-def _stated(before: Wave, after: Wave) -> Wave:
-    """The later wave, with the earlier reply of members whose later text states no answer."""
-    kept = [new if new and new[0].reading is not None else old or new
-            for old, new in zip(before.by_member, after.by_member, strict=True)]
-    return Wave(after.members, tuple(kept))

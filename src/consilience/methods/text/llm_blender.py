@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar, Literal
 
+from consilience.compare import legible
 from consilience.errors import NoAnswerError
 from consilience.gather import Member, Members, ask_all, ask_each, place_of, put, shuffled
 from consilience.learn.ranking import by_margins, by_wins, order
@@ -20,7 +21,7 @@ from consilience.types import Reply, Request
 class LlmBlender(Method):
     """A judge compares all pairs of answers, and a fuser writes one answer from the best `top`.
 
-    Equal texts are one candidate; a single candidate answers as it is, and so does the winner with `top=1`. A verdict
+    Texts that cannot be read are no candidates where others can; equal texts are one; a single candidate answers as it is, and so does the winner with `top=1`. A verdict
     that cannot be read is a draw; equal scores are ordered by the author's standing on dev. When the fuser fails, the
     winner answers. Deviations: an LM judge stands for PairRM (as in MoCo), and which of two answers is shown
     first is drawn per question; `swap` asks in both orders.
@@ -43,11 +44,11 @@ class LlmBlender(Method):
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         wave = await ask_all(members, request)
-        spoken = sorted((m for m, r in zip(wave.members, wave.firsts, strict=True) if r and r.text), key=place_of)
-        texts = list(dict.fromkeys(wave.by_member[m.index][0].text or "" for m in spoken))
+        spoken = sorted(legible(wave.replies), key=lambda reply: place_of(wave.speaker(reply)))
+        texts = list(dict.fromkeys(reply.text or "" for reply in spoken))
         by_text = {r.text: r for r in reversed(wave.replies)}
         if len(texts) < 2:
-            return wave.best
+            return by_text[texts[0]] if texts else wave.best
         margins = await self._compare(request, texts, members.role("judge"))
         scores = by_wins(margins) if self.aggregate == "wins" else by_margins(margins)
         ranked = [texts[i] for i in order(scores)]

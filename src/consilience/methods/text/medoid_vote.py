@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, ask_all, place_of
+from consilience.compare import legible
+from consilience.gather import Members, ask_all, place_of, plurality
 from consilience.method import Count, Level, Method
 from consilience.reading.f1 import f1
 from consilience.reading.text import words
@@ -18,7 +19,7 @@ from consilience.types import Reply, Request
 class MedoidVote(Method):
     """Give the answer with the highest mean similarity to all other answers (minimum Bayes risk).
 
-    Similarity is the F1 of shared words, so that nothing is parsed and nothing is asked twice. With short answers it is a
+    Similarity is the F1 of shared words, so that nothing is asked twice; texts that cannot be read give way to those that can. With short answers it is a
     vote in which near misses count in part. Ties go to the better member on dev, then to the earlier draw. Deviation:
     More Agents compares by BLEU.
     """
@@ -32,9 +33,9 @@ class MedoidVote(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         wave = await ask_all(members, request, self.draws)
-        replies = wave.replies
+        replies = legible(wave.replies)
         if len(replies) < 3:
-            return wave.best
+            return await plurality(request, wave)
         said = [words(reply.reading or reply.text or "") for reply in replies]
         likeness = [round(sum(f1(a, b) for j, b in enumerate(said) if j != i) / (len(said) - 1), 9)
                     for i, a in enumerate(said)]

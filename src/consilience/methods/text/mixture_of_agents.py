@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from consilience.compare import stated
 from consilience.gather import Members, Wave, ask_again, ask_all, plurality, put, shuffled
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
@@ -33,11 +34,12 @@ class MixtureOfAgents(Method):
         aggregator = members.role("aggregator")
         if self.layers == 1:
             return Last(aggregator, request)
-        wave = await ask_all(members, request)
+        wave = last = await ask_all(members, request)
         for _ in range(self.layers - 2):
             fuse = self._fuse(request, wave)
             wave = await ask_again(wave, [fuse] * len(members))
-        return Last(aggregator, self._fuse(request, wave), await plurality(request, wave))
+            last = stated(last, wave)
+        return Last(aggregator, self._fuse(request, wave), await plurality(request, last))
 
     def _fuse(self, request: Request, wave: Wave) -> Request:
         texts = dict.fromkeys(r.text for r in wave.replies if r.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from consilience.compare import stated
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, ask_some, plurality, put, shuffled
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
@@ -18,7 +19,7 @@ class MultiagentFeedback(Method):
 
     A critic sees one answer, never the pool, and never its own. Against multiagent-refine: peers say what is wrong instead
     of offering rivals, at about twice the calls. Empty critiques are dropped; an author without any keeps its answer. When
-    the summary fails or cannot be read, a vote over the last round answers. Deviation: with `early_stop` unanimity ends it.
+    the summary fails or cannot be read, a vote over the last answers that can be read answers. Deviation: with `early_stop` unanimity ends it.
     """
 
     level: ClassVar = Level.TEXT
@@ -34,12 +35,13 @@ class MultiagentFeedback(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
-        wave = await ask_all(members, request)
+        wave = last = await ask_all(members, request)
         for turn in range(self.rounds - 1):
             if self.early_stop and await agreed(request, wave):
                 break
             wave = await ask_again(wave, await self._revisions(request, wave, turn))
-        vote = await plurality(request, wave)
+            last = stated(last, wave)
+        vote = await plurality(request, last)
         if self.early_stop and await agreed(request, wave):
             return vote.noting(agreed=True)
         texts = shuffled(request, [r.text or "" for r in wave.replies])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from consilience.compare import stated
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
@@ -17,8 +18,8 @@ class MultiagentRefine(Method):
     """Answer, read the others' answers, improve, several times; then a summariser writes the final answer from all.
 
     A member that fails keeps its last answer; one that was absent at first stays absent. A member without peers is
-    asked to fuse its own answer alone (self-refine). When the summary fails or cannot be read, a vote over the last
-    round answers. Deviations: peers stand in an order drawn per question, their names are hidden, and with
+    asked to fuse its own answer alone (self-refine). When the summary fails or cannot be read, a vote over the
+    last answers that can be read answers. Deviations: peers stand in an order drawn per question, their names are hidden, and with
     `early_stop` unanimity ends the discussion without a summary.
     """
 
@@ -33,12 +34,13 @@ class MultiagentRefine(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
-        wave = await ask_all(members, request)
+        wave = last = await ask_all(members, request)
         for _ in range(self.rounds - 1):
             if self.early_stop and await agreed(request, wave):
                 break
             wave = await ask_again(wave, self._requests(request, wave))
-        vote = await plurality(request, wave)
+            last = stated(last, wave)
+        vote = await plurality(request, last)
         if self.early_stop and await agreed(request, wave):
             return vote.noting(agreed=True)
         texts = shuffled(request, [r.text or "" for r in wave.replies])

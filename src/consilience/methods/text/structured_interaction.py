@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from consilience.errors import TeamError
+from consilience.compare import stated
 from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
 from consilience.method import Cast, Count, Level, Method
 from consilience.registry import register
@@ -20,7 +21,8 @@ class StructuredInteraction(Method):
     """All answer; in each further round a member with neighbours rewrites its answer after reading theirs.
 
     Only the round before is seen, so that news travels one edge per round; a member without incoming edges keeps its
-    answer. The best member on dev has the last word, or a vote. Places in the graph are team order. Deviation: `star`
+    answer. The best member on dev has the last word, or a vote; a vote too where that word cannot be read. What a member last
+    stated counts. Places in the graph are team order. Deviation: `star`
     is a pure star (MoCo joins its leaves in a ring, here `wheel`), and no graph has self-loops.
     """
 
@@ -44,12 +46,14 @@ class StructuredInteraction(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         readers = edges(self.structure, len(members), self.matrix)
-        wave = await ask_all(members, request)
+        wave = last = await ask_all(members, request)
         for _ in range(self.rounds - 1):
             if self.early_stop and await agreed(request, wave):
                 break
             wave = await ask_again(wave, [self._request(request, wave, i, readers[i]) for i in range(len(members))])
-        return await plurality(request, wave) if self.final == "vote" else wave.best
+            last = stated(last, wave)
+        voted = self.final == "vote" or last.best.reading is None
+        return await plurality(request, last) if voted else last.best
 
     def _request(self, request: Request, wave: Wave, i: int, sources: list[int]) -> Request | None:
         own = wave.firsts[i]
