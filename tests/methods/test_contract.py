@@ -18,7 +18,7 @@ from consilience.model import Model, Price, Verify
 from consilience.reading import Choice
 from consilience.registry import method, methods, options_of
 from consilience.tasks.task import Split
-from consilience.team import Team, run_sync
+from consilience.team import Team, ordered, run_sync
 from consilience.types import Example, Reply, Request, Sampling, total_cost
 from tests.members import Answer, Scripted
 from tests.methods.local import models as local_models
@@ -32,7 +32,7 @@ SPOKEN = [n for n in NAMES if n not in LOCAL]
 OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"},
                                       "trained-router": {"epochs": 1, "rank": 0, "drop_uninformative": False}}
 """Options for which a method must not care about the order of members (a graph has places)."""
-VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "insight-to-solve", "meta-prompting", "metagpt", "r2-reasoner", "relay", "router-r1", "self-consistency", "self-collaboration", "switch-generation"}
+VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "halo", "insight-to-solve", "meta-prompting", "metagpt", "plan-gen", "r2-reasoner", "relay", "router-r1", "self-consistency", "self-collaboration", "switch-generation"}
 """Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is
 a bound."""
 STANDING = (.2, .5, .8)
@@ -80,6 +80,9 @@ def team_of(name: str, checkpoints: list[Model]) -> Team:
 
 
 def answer(team: Team, request: Request = QUESTION) -> Reply:
+    """What a team answers when it remembers nothing."""
+    for one in ordered(team).values():
+        one.memory = None
     return asyncio.run(team.generate(request))[0]
 
 
