@@ -28,7 +28,7 @@ class CeoDiscussion(Method):
     one solves, the others criticise, and the solver revises, until nobody objects or the leader stops.
 
     For questions of unknown difficulty: easy ones end after one round. The best member on dev solves, the next ones criticise.
-    A decision that cannot be read goes on with two people; a stop before any solution is ignored. Deviations: members bring
+    A decision that cannot be read goes on with two people, and without a direction the question is asked as it is; a stop before any solution is ignored. Deviations: members bring
     their own expertise, no roles are invented; `check` stands for both agreement and evaluator.
     """
 
@@ -48,7 +48,7 @@ class CeoDiscussion(Method):
             stop, people, budget, direction = decision(said.text or "" if said is not None else "")
             if stop and best is not None:
                 break
-            work = worded(request, WORK, request.format, direction=direction)
+            work = worded(request, WORK, request.format, direction=direction) if direction else request
             work = work.sampled(max_tokens=min(request.sampling.max_tokens, budget or request.sampling.max_tokens))
             best = (best or await ask_ranked(ranking, work)).noting(rounds=turn + 1)
             solver = next(m for m in ranking if m.name == best.model or m is ranking[-1])
@@ -77,4 +77,4 @@ def decision(text: str) -> tuple[bool, int, int, str]:
     numbers = [int(n) for n in re.findall(r"\d+", "; ".join(parts[1:3]))]
     people = min(4, max(1, numbers[0])) if numbers else 2
     budget = min(32000, numbers[1]) if len(numbers) > 1 else 0
-    return bool(parts) and parts[0].lower().startswith("stop"), people, budget, "; ".join(parts[3:]) or "as you see fit"
+    return bool(parts) and parts[0].lower().startswith("stop"), people, budget, "; ".join(parts[3:])

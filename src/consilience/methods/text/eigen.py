@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from consilience.compare import stated
 from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, optional, plurality, put, shuffled
 from consilience.method import Count, Level, Method, Role
 from consilience.prompt import worded
@@ -29,8 +30,8 @@ class Eigen(Method):
     """Solve; check and rewrite one's own; repair each solution with all others as references; judge, and check the weak ones
     again; then a selector verifies all and names one.
 
-    For hard questions with long solutions, where averaging loses the good one. A rating that cannot be read counts 0; when
-    no answer is named, a vote decides. Deviation: without the monitor that retrieves documents.
+    For hard questions with long solutions, where averaging loses the good one. A rating that cannot be read counts 0; a
+    rewrite that states no answer is not taken; when no answer is named, a vote decides. Deviation: without the monitor that retrieves documents.
     """
 
     level: ClassVar = Level.TEXT
@@ -43,12 +44,12 @@ class Eigen(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         wave = await ask_all(members, request)
-        wave = await ask_again(wave, [self._check(request, r, "none") for r in wave.firsts])
+        wave = stated(wave, await ask_again(wave, [self._check(request, r, "none") for r in wave.firsts]))
         texts = [r.text if r is not None else None for r in wave.firsts]
         peers = [shuffled(request, [t for j, t in enumerate(texts) if t and j != i]) for i in range(len(texts))]
         repairs = [put(request, "refine", answer=own, peers=others) if own and others else None
                    for own, others in zip(texts, peers, strict=True)]
-        wave = await self._judged(request, members, await ask_again(wave, repairs))
+        wave = await self._judged(request, members, stated(wave, await ask_again(wave, repairs)))
         return await self._select(request, members, wave)
 
     def _check(self, request: Request, reply: Reply | None, advice: str) -> Request | None:
@@ -62,7 +63,7 @@ class Eigen(Method):
             said = {i: (r.text or "") if r is not None else "" for i, r in zip(weak, rated, strict=True)}
             weak = [i for i in weak if quality(said[i]) < PASS - 1e-9]
             checks = [self._check(request, r, said[i]) if i in weak else None for i, r in enumerate(wave.firsts)]
-            wave = await ask_again(wave, checks)
+            wave = stated(wave, await ask_again(wave, checks))
         return wave
 
     async def _select(self, request: Request, members: Members, wave: Wave) -> Reply:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from consilience.compare import stated
 from consilience.gather import Class, Members, Wave, ask_again, ask_all, classes, shuffled, tally, winner
 from consilience.method import Count, Level, Method
 from consilience.prompt import worded, write
@@ -30,8 +31,8 @@ class ReConcile(Method):
     explanations and confidences) and answer again; the confidences, rescaled because models overstate them, weigh the vote.
 
     For models of different families that can state a confidence; one that states none has the least weight. A member that
-    fails keeps its last answer. Deviations: ties go to the better on dev, not to the first; the convincing samples (human
-    explanations that corrected a member before) are left out, since references are never shown to members.
+    fails, or states no answer, keeps its last one. Deviations: ties go to the better on dev, not to the first; the
+    convincing samples (human explanations that corrected a member before) are left out, since references are never shown to members.
     """
 
     name: ClassVar = "reconcile"
@@ -50,7 +51,7 @@ class ReConcile(Method):
             if len(groups) == 1 and len(groups[0].replies) == len(wave.replies):
                 break
             discuss = worded(request, DISCUSS, request.format, views=shuffled(request, [view(request, group) for group in groups]))
-            wave = await ask_again(wave, [discuss] * len(members))
+            wave = stated(wave, await ask_again(wave, [discuss] * len(members)))
             groups = await self._groups(request, wave)
         if not groups:
             return wave.best
