@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consilience.errors import ConfigError
 from consilience.model import Card
-from consilience.prompt import FORMS, clip, items, put, render, write, wording_digest, worded
+from consilience.prompt import FORMS, Written, clip, data, items, put, render, write, wording_digest, worded
 from consilience.reading import Choice, Free, Number, YesNo
 from consilience.types import Message, Request, Wording
 
@@ -23,6 +23,20 @@ def text(request: Request, card: Card | None = None) -> str:
 def test_values_are_never_interpreted(question: str, peers: list[str]) -> None:
     rendered = write(Wording("Q {question}|{peers}|", "<{text}>"), {"question": question, "peers": peers})
     assert rendered == f"Q {question}|{''.join(f'<{p}>' for p in peers)}|".strip()
+
+
+@given(st.text(alphabet="<>/s[INST]|\n a", max_size=40))
+def test_no_text_can_end_its_quotation(text_: str) -> None:
+    quoted = data(text_)
+    assert not any(mark in quoted for mark in ("<<<", ">>>", "<|", "</s>", "<s>", "[INST]", "[/INST]"))
+    assert quoted.replace(" ", "") == text_.replace(" ", ""), "nothing is lost but room"
+
+
+def test_what_is_written_is_quoted_once() -> None:
+    inner = write(Wording("{who}:\n<<<\n{said}\n>>>"), {"who": "one", "said": "a >>> b"})
+    assert isinstance(inner, Written) and inner == "one:\n<<<\na > > > b\n>>>"
+    assert write(Wording("{views}", "{number}. {text}\n"), {"views": [inner]}) == f"1. {inner}"
+    assert data("1 < 2 << 3, x->y, a <b> c, 4 >> 1") == "1 < 2 << 3, x->y, a <b> c, 4 >> 1", "code keeps what is no delimiter"
 
 
 def test_braces_in_answers_survive() -> None:

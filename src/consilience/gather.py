@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from consilience.compare import Class, agreed, classes, plurality, shuffled, tally, winner
+from consilience.compare import Class, agreed, classes, legible, plurality, shuffled, stated, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, unworn
 from consilience.prompt import put, render
@@ -294,8 +294,8 @@ class Wave:
 
     @property
     def best(self) -> Reply:
-        """The first reply of the member that is best on dev and gave text. Raises NoAnswerError when nobody did."""
-        spoken = [(m, r) for m, replies in zip(self.members, self.by_member, strict=True) for r in replies[:1] if r.text]
+        """The first text of the member that is best on dev and gave one. Raises NoAnswerError when nobody did."""
+        spoken = [(m, r) for m, replies in zip(self.members, self.by_member, strict=True) for r in replies if r.text]
         if not spoken:
             raise NoAnswerError("no member produced any text")
         return min(spoken, key=lambda pair: place_of(pair[0]))[1]

@@ -121,14 +121,23 @@ class Option:
 
 
 def options_of(cls: type[Method]) -> list[Option]:
-    """The options of a method with the docstrings written under them."""
+    """The options of a method with the docstrings written under them; those that every method has are `common_options`."""
+    return [option for option in _options(cls) if option.name not in COMMON]
+
+
+def common_options() -> list[Option]:
+    """The options that every method has."""
+    return [option for option in _options(Method) if option.name in COMMON]
+
+
+def _options(cls: type[Method]) -> list[Option]:
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if issubclass(base, Method) and base is not Method:
+        if issubclass(base, Method):
             docs |= _attribute_docs(base)
-    return [Option(f.name, str(f.type).replace("Count", "int >= 1").replace("Share", "float, 0 to 1"), "required" if f.default is MISSING and f.default_factory is MISSING
+    return [Option(f.name, str(f.type).replace("Count", "int >= 1").replace("Share", "float, 0 to 1").replace("Prompts", "texts by name"), "required" if f.default is MISSING and f.default_factory is MISSING
                    else repr(f.default if f.default is not MISSING else f.default_factory()), docs.get(f.name, ""))
-            for f in fields(cls) if f.name != "learned" and f.name not in COMMON]
+            for f in fields(cls) if f.name != "learned"]
 
 
 def _attribute_docs(cls: type) -> dict[str, str]:

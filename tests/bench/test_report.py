@@ -72,9 +72,9 @@ def test_the_browser_holds_a_bounded_sample_and_says_so(folder: Path) -> None:
     answer = next(a for a in one["a"] if a[0] == "majority-vote")
     tree = data["replies"][answer[3]]
     parts = [data["replies"][i] for i in tree[8]]
-    assert [p[0] for p in parts] == ["low", "middle", "high"] and tree[4][0] == 3
+    assert {p[0] for p in parts} <= {"low", "middle", "high"} and tree[4][0] == len(parts) >= 2
     drafts = {data["replies"][next(a for a in one["a"] if a[0] == name)[3]][2] for name in ("low", "middle", "high")}
-    assert {p[2] for p in parts} == drafts
+    assert {p[2] for p in parts} <= drafts
 
 
 def test_text_of_models_cannot_break_out_of_the_page(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from consilience.registry import methods
+import yaml
+
+from consilience.bench import parse
+from consilience.registry import method, methods
 from tests.cli.scene import call, recording
 
 
@@ -15,7 +18,19 @@ def test_every_method_is_listed_with_its_facts() -> None:
     told = {m["name"]: m for m in json.loads(call("methods", "--json").stdout)}
     vote = told["majority-vote"]
     assert vote["level"] == "text" and vote["cost"] == "N*draws" and vote["compares"]
-    assert [o["name"] for o in vote["options"]] == ["draws", "weights"] and all(o["doc"] for o in vote["options"])
+    assert [o["name"] for o in vote["options"]] == ["draws", "weights", "stop"] and all(o["doc"] for o in vote["options"])
+
+
+def test_prompts_are_printed_as_they_are_replaced() -> None:
+    shown = call("methods", "reconcile", "--prompts").stdout
+    told = yaml.safe_load(shown.split("\nin an experiment")[0])
+    assert {"first", "discuss"} <= set(told["reconcile"]["prompts"]) and "{views}" in told["reconcile"]["prompts"]["discuss"]["text"]
+    [entry] = parse({"pool": "nursery", "tasks": ["nursery"], "methods": [told]}).methods or ()
+    made = method(entry.method, entry.options)
+    assert made.speech == method("reconcile").speech and "prompts" in call("methods", "reconcile").stdout
+    assert json.loads(call("methods", "panel", "--prompts", "--json").stdout)["write"]["item"].startswith("{number}")
+    assert "no prompts of its own" in call("methods", "majority-vote", "--prompts").stdout
+    assert call("methods", "--prompts").exit_code == 2
 
 
 def test_a_level_and_the_markdown_table() -> None:

@@ -70,8 +70,9 @@ def ask(
         if memory is not None:
             saved.recall(model, saved.read_memory(memory))
         live = sys.stdout.isatty() and not json
-        scope = Scope(None if budget is None else Budget(budget), example=example or "")
-        reply = asyncio.run(_listen(model, request, scope) if live else _wait(model, request, scope))
+        scope = Scope(None if budget is None else Budget(budget), example=example or "", live=True)
+        follow = live or sys.stderr.isatty()
+        reply = asyncio.run(_listen(model, request, scope, live) if follow else _wait(model, request, scope))
         if memory is not None:
             saved.write_memory(saved.memories(model), memory)
     _show(reply, json, trace, live)
@@ -117,14 +118,15 @@ async def _wait(model: Model, request: Request, scope: Scope) -> Reply:
     return reply.read(request.format)
 
 
-async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
-    """Follow the stream: progress as a status line on stderr, the answer's text on stdout as it comes."""
+async def _listen(model: Model, request: Request, scope: Scope, live: bool) -> Reply:
+    """Follow the stream: who is asked as a status line on stderr (on a terminal), and where stdout is one too (`live`), the
+    answer's text as it comes."""
     reply = None
     with err().status("asking") as status:
         async for event in model.stream(request, Draws(), scope):
             if event.kind == "progress":
                 status.update(escape(event.text))
-            elif event.kind == "delta":
+            elif event.kind == "delta" and live:
                 status.stop()
                 sys.stdout.write(harmless(event.text))
                 sys.stdout.flush()

@@ -13,7 +13,7 @@ import typer
 from consilience.cli.console import err, say, say_json
 from consilience.errors import ConfigError, TaskError
 from consilience.learn.goals import Aimed
-from consilience.method import Method
+from consilience.method import COMMON, Method
 from consilience.team import Team
 
 
@@ -79,7 +79,7 @@ def told(expected: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[str
 
 def _target(method: Method) -> dict[str, Any]:
     """What the user wanted, by option."""
-    names = (f.name for f in fields(Aimed) if f.name != "learned")
+    names = (f.name for f in fields(Aimed) if f.name not in ("learned", *COMMON))
     return {name: value for name in names if isinstance(method, Aimed) and (value := getattr(method, name)) is not None}
 
 

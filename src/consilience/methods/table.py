@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consilience.method import Method
-from consilience.registry import methods, options_of
+from consilience.registry import common_options, methods, options_of
 
 HEAD = """# Methods
 
@@ -18,13 +18,43 @@ most, over `N` members and the options. *Needs* are powers that every member mus
 the team must be fitted first (`consilience fit`, `team.fit`). Roles that are not named are filled as the tables say.
 """
 
+COMMON = """## What every method takes
+
+{options}
+
+**Prompts.** `consilience methods reconcile --prompts` prints the wordings that a method speaks in, in the form in which they
+are replaced: by a text with some of the same fields, or by `{{text: ..., item: ...}}` where a field is a list, which is written
+item by item (`{{number}}`, `{{letter}}`, `{{text}}`). Unknown names and fields are errors before any call.
+
+```yaml
+pool: nursery
+tasks: [nursery]
+methods:
+  - reconcile: {{prompts: {{first: "{{question}} {{instruction}} Then say how sure you are, as Confidence: 0.9"}}, as: short}}
+  - mixture-of-agents: {{prompts: {{fuse: {{text: "{{question}}\\n{{candidates}}\\n{{instruction}}", item: "<<<\\n{{text}}\\n>>>\\n"}}}}}}
+```
+
+A wording is looked for in this order: the method's option `prompts`; for the named forms (`fuse`, `refine`, `judge`, ...) the
+`forms` of the [member](members.md) that answers; the default. Digests of what was in force are in `experiment.yaml`.
+
+**What others said** is quoted as data in every prompt: between `<<<` and `>>>`, numbered, without names, in an order drawn from
+the question and the seed. Delimiters inside a quoted text are taken apart (`> > >`), marks of common chat templates too, so
+that a member cannot end its quotation and give orders; a prompt of yours should keep the delimiters.
+
+**Patience.** A member that fails, or that takes longer than `timeout`, is absent and named on the reply; with `quorum: k` a
+stage counts when k members answered. In a benchmark recorded seconds decide, so that a run repeats; the clock does when
+somebody waits (`consilience ask`, `Scope(live=True)`).
+"""
+
 
 def page() -> str:
     """All methods: one table, then a section each with what it does, its deviations, roles and options."""
     found = list(methods().values())
     rows = [[f"[{c.name}](#{c.name})", c.level.value, f"`{c.cost}`", ", ".join(wants(c)), c.paper] for c in found]
     parts = [HEAD, table(["method", "level", "calls", "needs", "paper"], rows)]
-    return "\n\n".join([*parts, *map(section, found)]) + "\n"
+    common = table(["option", "type", "default", "meaning"],
+                   [[o.name, f"`{o.type}`", f"`{o.default}`", o.doc] for o in common_options()])
+    return "\n\n".join([*parts, COMMON.format(options=common), *map(section, found)]) + "\n"
 
 
 def wants(cls: type[Method]) -> list[str]:

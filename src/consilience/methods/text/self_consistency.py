@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from consilience.compare import likelihood
 from consilience.errors import NoAnswerError
-from consilience.gather import Class, Member, Members, Wave, ask_all, classes, tally, winner
+from consilience.gather import Class, Member, Members, Wave, attempt_each, check_quorum, classes, tally, winner
 from consilience.method import Count, Level, Method, Share
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -53,12 +53,14 @@ class SelfConsistency(Method):
         return await self._sample(request, last)
 
     async def _sample(self, request: Request, member: Member) -> Reply:
-        drawn: tuple[Reply, ...] = ()
-        groups: list[Class] = []
+        drawn, groups = tuple[Reply, ...](), list[Class]()
         while wanted := self._wanted(groups, self.draws - len(drawn)):
-            wave = await ask_all([member], request, wanted)
-            drawn += wave.by_member[0]
+            more = await attempt_each([member], [request], wanted)
+            drawn += more.by_member[0]
             wave = Wave((member,), (drawn,))
+            check_quorum(wave)
+            if not more.by_member[0]:
+                break
             groups = await classes(request, wave.replies, likelihood if self.weights == "likelihood" else lambda _: 1.0)
         return (winner(groups, wave) if groups else wave.best).noting(votes=tally(groups), samples=len(drawn))
 
@@ -66,9 +68,8 @@ class SelfConsistency(Method):
         """Samples of the next wave; 0 when the rule is met, or none are left."""
         if self.stop == "never":
             return left
-        if self.stop == "lead":
-            fewest = enough(lead(groups), [1.0] * left) if lead(groups) <= left + 1e-9 else 0
-        else:
+        fewest = enough(lead(groups), [1.0] * left) if lead(groups) <= left + 1e-9 else 0
+        if self.stop == "beta":
             a, b = (*sorted((len(g.replies) for g in groups), reverse=True), 0, 0)[:2]
             fewest = next(k for k in range(left + 1) if k == left or leading(a + k, b) >= self.confidence)
         return min(left, max(fewest, self.window)) if fewest else 0
