@@ -109,6 +109,14 @@ def distinct(examples: Sequence[Example]) -> list[int]:
     return list(known.values())
 
 
+async def right_answers(dev: Dev, members: Sequence[Model]) -> dict[int, str]:
+    """By place of the distinct examples that somebody answered rightly: the text of the best on dev among those who did."""
+    table = await dev.replies(members)
+    order = sorted(range(len(table)), key=lambda m: -sum(scored.score for scored in table[m]))
+    return {i: said for i in distinct(dev.examples) for m in reversed(order)
+            if table[m][i].score >= 1 and (said := getattr(table[m][i].reply, "text", None))}
+
+
 def _cost(scored: Scored) -> float:
     """Dollars, NaN where unknown; an absent reply cost nothing."""
     if scored.reply is None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from consilience.gather import Members, optional, put
 from consilience.learn.embedding import fitted, restored
-from consilience.learn.table import distinct
+from consilience.learn.table import right_answers
 from consilience.method import Cast, Count, Dev, Last, Level, Method, Role, Share
 from consilience.prompt import worded
 from consilience.reading import Free
@@ -47,10 +47,7 @@ class InsightToSolve(Method):
     """Whether the solution is refined once (I2S+)."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
-        table = await dev.replies(cast.members)
-        order = sorted(range(len(table)), key=lambda m: -sum(scored.score for scored in table[m]))
-        right = {dev.examples[i].question: said for i in distinct(dev.examples) for m in reversed(order)
-                 if table[m][i].score >= 1 and (said := getattr(table[m][i].reply, "text", None))}
+        right = {dev.examples[i].question: said for i, said in (await right_answers(dev, cast.members)).items()}
         encoder, texts = fitted("tfidf", list(right) or [""]), list(right)
         return self.with_learned({"questions": texts, "answers": [*right.values()]}, known=encoder.encode(texts), **encoder.arrays())
 
