@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.compare import stated
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, render, shuffled
+from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, render, shuffled, stated
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import write
 from consilience.registry import register

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.compare import stated
-from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, optional, plurality, put, shuffled
+from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, optional, plurality, put, shuffled, stated
 from consilience.method import Count, Level, Method, Role
 from consilience.prompt import worded
 from consilience.reading import Choice, Free

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from consilience.compare import legible
 from consilience.errors import NoAnswerError
-from consilience.gather import Member, Members, ask_all, ask_each, place_of, put, shuffled
+from consilience.gather import Member, Members, ask_all, ask_each, legible, place_of, put, shuffled
 from consilience.learn.ranking import by_margins, by_wins, order
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register

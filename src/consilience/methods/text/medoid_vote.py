@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.compare import legible
-from consilience.gather import Members, ask_all, place_of, plurality
+from consilience.gather import Members, ask_all, legible, place_of, plurality
 from consilience.method import Count, Level, Method
 from consilience.reading.f1 import f1
 from consilience.reading.text import words

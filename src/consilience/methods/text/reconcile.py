@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.compare import stated
-from consilience.gather import Class, Members, Wave, ask_again, ask_all, classes, shuffled, tally, winner
+from consilience.gather import Class, Members, Wave, ask_again, ask_all, classes, shuffled, stated, tally, winner
 from consilience.method import Count, Level, Method
 from consilience.prompt import worded, write
 from consilience.registry import register

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.compare import stated
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
+from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled, stated
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request

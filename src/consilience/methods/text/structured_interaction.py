@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from consilience.errors import TeamError
-from consilience.compare import stated
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled
+from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled, stated
 from consilience.method import Cast, Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
