@@ -70,6 +70,17 @@ def test_task_files_run_on_any_pool(name: str, tmp_path: Path, monkeypatch: pyte
     assert all(b["unanswered"] == 0 for b in board.values())
 
 
+def test_procedures_run_on_any_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(chat("The answer is 4.")) as server:
+        monkeypatch.setenv("CONSILIENCE_POOL", f"openai:parrot@{server.url}")
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        text = small("procedures.yaml", tmp_path, 4)
+        (tmp_path / "procedures").symlink_to(EXAMPLES / "procedures")
+        board = bench(str(text), tmp_path / "out", "--limit", 3)
+    assert asked_for("procedures.yaml") <= set(board)
+    assert (board["fact check"]["calls"], board["plan and review"]["calls"]) == (9, 12), "fact_check.yaml has three phases"
+
+
 @needs_weights
 def test_the_main_job_has_every_level_and_a_nested_team(tmp_path: Path) -> None:
     board = bench(str(small("main.yaml", tmp_path, 8)), tmp_path / "out", "--limit", 8)

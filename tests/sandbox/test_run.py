@@ -260,6 +260,20 @@ print(os.getppid() < 10, os.getpid() < 10)""")
     assert outcome == Outcome("True True\n", "", ""), outcome
 
 
+def test_signals_to_its_group_reach_it_alone() -> None:
+    outcome = attempt("import os, signal; signal.signal(signal.SIGTERM, lambda *_: print('mine')); os.kill(0, signal.SIGTERM)")
+    assert outcome == Outcome("mine\n", "", "")
+
+
+def test_a_swarm_of_threads_dies_with_the_program() -> None:
+    outcome = attempt("""
+import threading, time
+threading.stack_size(32768)
+while True:
+    threading.Thread(target=time.sleep, args=(60,)).start()""", 1.0)
+    assert outcome.why in ("time", "failed", "memory")
+
+
 def test_raw_system_calls_are_refused() -> None:
     outcome = attempt("""
 import ctypes, os

@@ -105,7 +105,7 @@ class Work:
         for phase in self.plan.phases:
             if phase is self.plan.phases[-1] and phase.writes == self.plan.final and not phase.executes:
                 player, *others = self.ranking(phase)
-                return Last(player, self.asked(phase), None, self.note, others)
+                return Last(player, self.asked(phase, PHASE), None, self.note, others)
             if phase.writes != self.plan.final and phase.executes in self.texts and self.program(phase.executes) is None:
                 self.tests[phase.executes] = NOTHING
             elif await self.wrote(phase) and phase.executes:
@@ -130,7 +130,7 @@ class Work:
             player = ranking[0 if phase.member == "best" else (phase.member - 1) % len(ranking)]
         return [player, *(member for member in ranking if member is not player and member.model is not player.model)]
 
-    def asked(self, phase: Phase, wording: Wording = PHASE, **more: str) -> Request:
+    def asked(self, phase: Phase, wording: Wording, **more: str) -> Request:
         """What the player of a phase is asked; it sees the texts that the phase reads, and no others."""
         shown = {name: quoted(self.texts[name].text or "") if name in self.texts else Written("(nothing)") for name in phase.reads}
         instruction = Wording(phase.instruction)
@@ -147,7 +147,7 @@ class Work:
         """Whether the phase gave a text. A program that is missing is asked for once more, where the text is no answer either.
         NoAnswerError when nobody writes the answer."""
         try:
-            reply = await ask_ranked(self.ranking(phase), self.asked(phase))
+            reply = await ask_ranked(self.ranking(phase), self.asked(phase, PHASE))
         except NoAnswerError:
             if phase.writes == self.plan.final:
                 raise

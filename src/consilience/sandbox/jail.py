@@ -88,6 +88,7 @@ def separate(settings: dict[str, Any]) -> None:
     build(settings)
     call("sethostname", libc.sethostname, b"sandbox", 7)
     watch(os.fork())
+    os.setsid()     # signals to its group reach it alone
 
 
 def watch(child: int) -> None:
@@ -143,7 +144,7 @@ def column() -> int:
 def limit(settings: dict[str, Any]) -> None:
     """Limits of the process. It is the only one, so they are the program's."""
     for kind, value in ((resource.RLIMIT_AS, settings["memory"]), (resource.RLIMIT_CPU, settings["cpu"]),
-                        (resource.RLIMIT_FSIZE, settings["disk"]), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
+                        (resource.RLIMIT_FSIZE, settings["disk"]), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_NPROC, 64), (resource.RLIMIT_CORE, 0),
                         (resource.RLIMIT_MEMLOCK, 0), (resource.RLIMIT_MSGQUEUE, 0)):
         hard = resource.getrlimit(kind)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
