@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from panels import pooled
 
 Found = dict[str, Any]
@@ -22,7 +23,7 @@ LINES = (("oracle", "oracle", "0.75", ":"), ("top, equal", "vote of the best k",
 
 def growth(sets: Sequence[Found], path: Path) -> None:
     """Score against the number of members, a panel for each set."""
-    figure, axes = _panels(len(sets), 3)
+    figure, axes = _panels(len(sets), 4)
     for axis, one in zip(axes, sets, strict=False):
         sizes = sorted({int(key[5:7]) for key in one["figures"] if key.startswith("size ")})
         for key, label, colour, line in LINES:
@@ -30,9 +31,8 @@ def growth(sets: Sequence[Found], path: Path) -> None:
             axis.plot(sizes, [100 * p["value"] for p in points], color=colour, linestyle=line, linewidth=1.5, label=label)
             if key.startswith("vote, equal"):
                 axis.fill_between(sizes, [100 * p["low"] for p in points], [100 * p["high"] for p in points], color=colour, alpha=0.12, linewidth=0)
-        best = one["figures"]["best single"]["value"]
-        axis.axhline(100 * best, color="0.2", linewidth=0.7)
-        axis.annotate("best single of all", (sizes[-1], 100 * best), fontsize=7, color="0.2", va="bottom", ha="right")
+        axis.axhline(100 * one["figures"]["best single"]["value"], color="0.2", linewidth=0.7, label="best single of all")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         _dress(axis, one["set"], "members", "score, %")
     handles, labels = axes[0].get_legend_handles_labels()
     axes[len(sets)].legend(handles, labels, fontsize=9, loc="center", frameon=False)
@@ -41,14 +41,14 @@ def growth(sets: Sequence[Found], path: Path) -> None:
 
 def reasons(sets: Sequence[Found], path: Path) -> None:
     """Gain of a random team's vote against its spread, coloured by how correlated its members' errors are."""
-    figure, axes = _panels(len(sets), 3)
+    figure, axes = _panels(len(sets), 4)
     low, high = np.nanpercentile([t["correlation"] for one in sets for t in one["teams"]], [2, 98])
     for axis, one in zip(axes, sets, strict=False):
         teams = one["teams"]
         points = axis.scatter([100 * t["spread"] for t in teams], [100 * t["gain"] for t in teams], c=[t["correlation"] for t in teams], cmap="viridis",
                               vmin=low, vmax=high, s=14, alpha=0.85, linewidths=0)
         axis.axhline(0, color="0.4", linewidth=0.8)
-        _dress(axis, one["set"], "spread: best minus mean member, points", "vote minus best of five, points")
+        _dress(axis, one["set"], "spread: best minus mean member, points", "vote minus best of the five, points")
     holder = axes[len(sets)]
     bar = figure.colorbar(points, ax=holder, orientation="horizontal", fraction=0.5, pad=0.0)
     bar.set_label("correlation of the members' errors", fontsize=8)
@@ -58,14 +58,14 @@ def reasons(sets: Sequence[Found], path: Path) -> None:
 
 def judges(llmbar: Found, judgebench: Found, path: Path) -> None:
     """Every judge and prompt: agreement against how often it chooses the answer shown first."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4))
     names = [f"{name}" for name in pooled(llmbar["judges"])]
     for colour, name in zip(plt.get_cmap("tab10").colors, names, strict=False):
         mine = [one for key, one in llmbar["judges"].items() if key.partition(" | ")[0] == name]
         left.scatter([100 * one["front"] for one in mine], [100 * one["mean"]["value"] for one in mine], color=colour, s=22, label=name)
     left.axvline(50, color="0.5", linewidth=0.8, linestyle=":")
     left.legend(fontsize=7)
-    _dress(left, "LLMBar: judges, one point a prompt", "chooses the answer shown first, %", "agreement with the reference, %")
+    _dress(left, "LLMBar: judges, one point for each prompt", "chooses the answer shown first, %", "agreement with the reference, %")
     both = {**{f"{k} (LLMBar)": v for k, v in pooled(llmbar["judges"]).items()},
             **{f"{k.split('_')[-1]} (JudgeBench)": v for k, v in pooled(judgebench["judges"]).items() if v["consistent"] < 0.98}}
     order = sorted(both, key=lambda k: both[k]["mean"])
@@ -74,9 +74,9 @@ def judges(llmbar: Found, judgebench: Found, path: Path) -> None:
     for place, name in enumerate(order):
         right.annotate(f"agrees with itself on {100 * both[name]['consistent']:.0f}%", (100 * both[name]["agreed"] + 0.6, place - 0.2), fontsize=6.5, va="center")
     right.set_yticks(range(len(order)), order, fontsize=7)
-    right.set_xlim(40, 108)
+    right.set_xlim(40, 114)
     right.axvline(50, color="0.5", linewidth=0.8, linestyle=":")
-    right.legend(fontsize=7, loc="lower right")
+    right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
     _dress(right, "A judge that agrees with itself is right more often", "agreement with the reference, %", "")
     _save(figure, path)
 
@@ -84,7 +84,7 @@ def judges(llmbar: Found, judgebench: Found, path: Path) -> None:
 def _panels(n: int, across: int) -> tuple[Any, Any]:
     """Axes for n panels and a legend, those that are left over empty."""
     down = -(-(n + 1) // across)
-    figure, axes = plt.subplots(down, across, figsize=(4.4 * across, 3.3 * down), squeeze=False)
+    figure, axes = plt.subplots(down, across, figsize=(4.0 * across, 3.3 * down), squeeze=False)
     for axis in axes.flat[n:]:
         axis.axis("off")
     return figure, axes.flat

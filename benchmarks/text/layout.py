@@ -19,14 +19,13 @@ def percent(figure: dict[str, float], digits: int = 1, span: bool = True) -> str
     return f"{shown} [{100 * figure['low']:.{digits}f}, {100 * figure['high']:.{digits}f}]" if span else shown
 
 
-def differences(figures: Sequence[dict[str, float]]) -> list[str]:
-    """Differences in points with verdicts, adjusted for their number."""
-    return [f"{100 * f['value']:+.1f} [{100 * f['low']:+.1f}, {100 * f['high']:+.1f}]{mark(f, p)}"
+def verdicts(figures: Sequence[dict[str, float]]) -> list[str]:
+    """`better`, `worse` or nothing, of differences that are adjusted for their number."""
+    return [("better" if f["value"] > 0 else "worse") if p < 0.05 and not f["low"] <= 0 <= f["high"] else ""
             for f, p in zip(figures, holm([f["p"] for f in figures]), strict=True)]
 
 
-def mark(figure: dict[str, float], p: float) -> str:
-    """The verdict on a difference."""
-    if p >= 0.05 or figure["low"] <= 0 <= figure["high"]:
-        return ""
-    return " **better**" if figure["value"] > 0 else " **worse**"
+def differences(figures: Sequence[dict[str, float]]) -> list[str]:
+    """Differences in points with their verdicts."""
+    return [f"{100 * f['value']:+.1f} [{100 * f['low']:+.1f}, {100 * f['high']:+.1f}]" + (f" **{verdict}**" if verdict else "")
+            for f, verdict in zip(figures, verdicts(figures), strict=True)]

@@ -12,7 +12,7 @@ from typing import Any
 import figures
 import numpy as np
 import panels
-from layout import differences, grid, percent
+from layout import differences, grid, percent, verdicts
 from run import CHECKED, PICTURED, SETS, STOPPED, SUBSETS, TOPS
 from sets import ROOT, by_name
 from votes import WEIGHTS
@@ -38,24 +38,26 @@ on {date} (consilience {version}; {cpu:.0f} CPU seconds, one thread; `--page` wr
   chosen or weighted (best single, order, accuracy) comes from dev; every figure is of test. A question counts once, with its mean
   over the splits and teams in which it was a test question.
 - **Intervals** are 95% bootstrap intervals over questions, differences are paired by question, p-values are of sign flips, Holm-adjusted
-  over the rows of a table; **better**/**worse** needs an adjusted p below .05 and an interval without zero.
-- **Replay.** Answers are read and compared by the library's answer formats. Votes are the library's `majority-vote` over
+  over the differences of a set (a row, or a column where sets are columns); **better**/**worse** needs an adjusted p below .05 and an
+  interval without zero.
+- **Replay.** Answers are read, compared and scored by the library's answer formats, so that equal answers score alike; where a recording has
+  no references (routerbench-arc) scores are the published ones. Votes are the library's `majority-vote` over
   `recorded:` members; those of thousands of teams are counted in one batch, and on {checked} test questions of every split, set, weighting
   and size the library's own team must give the same answer, else the run fails.
 - **Controls.** *Best single*: the member that was best on dev. *Oracle*: whoever is right. An oracle over many members and few options
   is inflated by luck."""
 
 
-def write(work: Path, seeds: int) -> None:
+def write(work: Path, seeds: int, names: Sequence[str]) -> None:
     """The page, its table and its figures."""
-    loaded = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*.json"))}
+    loaded = {name: json.loads((work / f"{name}.json").read_text(encoding="utf-8")) for name in names}
     found: Found = {name: one["found"] for name, one in loaded.items()}
     sets = [found[name] for name in SETS]
     RESULTS.mkdir(parents=True, exist_ok=True)
     head = HEAD.format(date=datetime.now(UTC).strftime("%d %B %Y"), version=consilience.__version__, seeds=seeds, checked=CHECKED,
                        cpu=sum(one["cpu"] for one in loaded.values()))
-    parts = [head, votes(sets), growing(sets), adds(sets), why(sets), stopping(sets), samples(found["samples"]),
-             medoids(found["medoid"]), panels.section(found), panels.ranked(found), replays(found["replayable"]), left_out()]
+    parts = [head, findings(found, sets), votes(sets), growing(sets), adds(sets), why(sets), stopping(sets), samples(found["samples"]),
+             medoids(found["medoid"]), panels.section(found), panels.ranked(found), replays(found["replayable"]), left_out(sets)]
     (RESULTS / "text.md").write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
     table(RESULTS / "text.csv", found)
     figures.growth(sets, RESULTS / "text_votes.png")
@@ -63,17 +65,65 @@ def write(work: Path, seeds: int) -> None:
     figures.judges(found["llmbar"], found["judgebench"], RESULTS / "text_judges.png")
 
 
+def findings(found: Found, sets: Sequence[Found]) -> str:
+    """What the tables below say, in numbers."""
+    columns = {key: [verdicts([one["gaps"][k] for k in main_keys(one)])[place] for one in sets] for place, key in enumerate(MAIN)}
+    n = len(sets)
+    chosen = [100 * one["gaps"]["chosen on dev"]["value"] for one in sets]
+    added = {w: [100 * one["added"][f"vote of all {one['n']}, {w}"]["value"] for one in sets] for w in WEIGHTS[1:]}
+    reasons = {key: [corr([t["gain"] for t in one["teams"]], [t[key] for t in one["teams"]]) for one in sets] for key in ("spread", "correlation")}
+    tells = sum(abs(a) > abs(b) for a, b in zip(*reasons.values(), strict=True))
+    panel = [mark for bench in (found["judgebench"], found["llmbar"]) for name, mark in
+             zip(bench["gaps"], verdicts(list(bench["gaps"].values())), strict=True) if name.startswith("vote")]
+    saved = [100 * (1 - one["figures"]["stop best first, equal: calls"]["value"]) for one in sets]
+    money = [100 * (1 - one["figures"][key]["value"]) for one in sets if (key := "stop cheapest first, equal: money") in one["figures"]]
+    same = min(value["value"] for one in sets for key, value in one["figures"].items() if key.endswith(": same"))
+    beta = found["samples"]["figures"]["20, stop at 95% by the Beta rule: samples"]["value"]
+    bench, free = found["llmbar"], found["medoid"]["gaps"]
+    biased = {name: one["front"] for name, one in panels.pooled(bench["judges"]).items()}
+    most = max(biased, key=lambda name: abs(biased[name] - 0.5))
+    lines = [
+        "**A vote is no free lunch.** Against the best single member, on " + str(n) + " sets: " + "; ".join(
+            f"{key}: better on {marks.count('better')}, worse on {marks.count('worse')}" for key, marks in columns.items()) + ".",
+        f"**Let dev choose between the best member and a vote**: that lies {min(chosen):+.1f} to {max(chosen):+.1f} points from the best single member, and is shown to be worse on "
+        f"{columns['chosen on dev'].count('worse')} of {n} sets.",
+        f"**Votes lose where members are unequal.** Over random teams of {PICTURED} the gain of a plain vote falls with the spread of strengths (correlations {span(reasons['spread'], '+.2f')}), "
+        f"which tells more than the correlation of errors on {tells} of {n} sets. Errors are far from independent everywhere (phi {span([one['correlation'] for one in sets], '.2f')}; two wrong "
+        f"members give the same wrong answer in {span([100 * one['echoed'] for one in sets], '.0f')}%): that caps what any vote can win.",
+        f"**Weights repair part of it**: log-odds add {span(added['log-odds'], '+.1f')} points to the plain vote of all members, accuracies {span(added['accuracy'], '+.1f')}.",
+        f"**Early stopping saves {span(saved, '.0f')}% of the calls** of a plain vote, best first, with the same reading on {100 * same:.0f}% of the questions; cheapest first it saves "
+        f"{span(money, '.0f')}% of the money where prices are known. Of twenty samples of one model, the Beta rule asks {beta:.1f}.",
+        f"**Judges**: {most} names the answer shown first in {100 * biased[most]:.0f}% of its verdicts. Asking in both orders adds "
+        f"{100 * bench['orders']['vote of all, both orders, equal']['value']:+.1f} points to a plain panel on LLMBar. Of {len(panel)} panels on two sets {panel.count('better')} are shown to be better than their best judge, {panel.count('worse')} worse. Where a judge agrees with "
+        "itself in both orders it is right more often; that costs a second call, and the pairs on which it does not.",
+        f"**Free text**: likeness is no quality. The medoid of AlpacaEval's twelve is {100 * free['medoid of all 12']['value']:+.0f} points from the best single member, that of the best "
+        f"three {100 * free['medoid of the best 3']['value']:+.1f}."]
+    return "## Findings\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def span(values: Sequence[float], kind: str) -> str:
+    """Least to most."""
+    return f"{min(values):{kind}} to {max(values):{kind}}"
+
+
+MAIN = ("all, plain", "all, log-odds", f"best {TOPS[0]}, log-odds", f"best {TOPS[1]}, log-odds", "chosen on dev")
+"""Columns of the main table."""
+
+
+def main_keys(one: Found) -> list[str]:
+    """The contestants of the main table."""
+    return [f"vote of all {one['n']}, equal", f"vote of all {one['n']}, log-odds", *(f"top {k}, log-odds" for k in TOPS[:2]), "chosen on dev"]
+
+
 def votes(sets: Sequence[Found]) -> str:
     """The main table: all members, the best few, and what dev chooses, against the best single."""
     rows = []
     for one in sets:
-        keys = [f"vote of all {one['n']}, equal", f"vote of all {one['n']}, log-odds"] + [f"top {k}, log-odds" for k in TOPS[:2]] + ["chosen on dev"]
         f = one["figures"]
         rows.append([f"{one['set']} ({one['n']})", str(one["questions"]), *(percent(f[k], span=False) for k in ("random member", "best single", "oracle")),
-                     *differences([one["gaps"][k] for k in keys])])
+                     *differences([one["gaps"][k] for k in main_keys(one)])])
     return ("## Does a vote beat its best member?\n\nAccuracy in %; votes as points above the best single member.\n\n"
-            + grid(["set (members)", "questions", "random member", "best single", "oracle", "all, plain", "all, log-odds", f"best {TOPS[0]}, log-odds",
-                    f"best {TOPS[1]}, log-odds", "chosen on dev"], rows)
+            + grid(["set (members)", "questions", "random member", "best single", "oracle", *MAIN], rows)
             + "\n\n*Chosen on dev* takes whatever was best on dev: the best single, or a vote of all, or of the best 3, 5 or 7, with any weights. "
             + "Sets: " + "; ".join(f"*{one['set']}*: {by_name(one['set']).about}" for one in sets) + ".")
 
@@ -177,17 +227,22 @@ def replays(found: dict[str, str]) -> str:
     """Which methods a recording can replay."""
     able = sorted(name for name, reason in found.items() if not reason)
     return (f"## What cannot be replayed\n\nA recording answers the question as it was asked and nothing else. Of {len(found)} methods of the text level, asked with five "
-            f"recorded members, {len(able)} answer from the recording alone: {', '.join(able)} (self-consistency where several samples were recorded). All others put "
+            f"recorded members that disagree, {len(able)} answer from the recording alone: {', '.join(able)}; self-consistency does where several samples were recorded. All others put "
             "members' answers to a live judge, fuser or peer (universal self-consistency, LLM-Blender, refine, debate, "
             "mixture of agents and so on): the library refuses them here, and this page says nothing about them. What they do stands in the "
             "[results on the embedded pool](../nursery.md).")
 
 
-def left_out() -> str:
+def left_out(sets: Sequence[Found]) -> str:
     """What the data do not allow."""
-    return ("## What was not shown\n\n- One draft per member was recorded, under the prompt and temperature of the source; other prompts may give other errors.\n"
-            "- gsm8k-hosted and cruxeval-hosted are parts of the two larger sets; their members' prices are list prices of the time, and tokens are estimated at 4 characters. "
-            "routerbench-arc has published costs.\n- Models have seen some of these benchmarks in training, not all alike.\n"
+    gap = {one["set"]: 100 * one["published"] for one in sets}
+    other = max(value for name, value in gap.items() if name != "cruxeval-26")
+    return ("## What was not shown\n\n"
+            "- One draft per member was recorded, under the prompt and temperature of its source; other prompts may give other errors.\n"
+            "- Prices of gsm8k-hosted, a part of gsm8k-21, are list prices of the time, its tokens estimated at 4 characters; routerbench-arc has published costs.\n"
+            "- Scores are of the library's reading. A member's accuracy differs from the published one by at most "
+            f"{other:.1f} points, but on cruxeval-26, where an answer may be empty, or differ by quotes and spaces alone, which the library's text answers do not tell apart, by up to {gap['cruxeval-26']:.1f}.\n"
+            "- Models have seen some of these questions in training, not all models alike.\n"
             "- LLMBar and JudgeBench are built to be hard for judges; agreement on everyday pairs is higher.")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from judges import JUDGEBENCH, LLMBAR, champion, pandalm, played
-from sets import Recordings, by_name, prepared
-from votes import Pages, ranking
+from sets import DATA, Recordings, by_name, prepared
+from votes import Pages, mark, ranking
 
 import consilience as cs
 from consilience.bench.plan import first
@@ -25,8 +25,9 @@ from consilience.team import Team, run_sync
 from consilience.types import Scope
 
 DRAWS = 20
-STOPS: dict[str, dict[str, Any]] = {"one sample": {"draws": 1}, "5 samples": {"draws": 5}, "20 samples": {"draws": DRAWS},
-                                    "20, stop when the lead cannot be caught up": {"draws": DRAWS, "stop": "lead"},
+STOPS: dict[str, dict[str, Any]] = {"one sample": {"draws": 1, "stop": "never"}, "5 samples": {"draws": 5, "stop": "never"},
+                                    "20 samples": {"draws": DRAWS, "stop": "never"},
+                                    "20, stop when the lead cannot be caught": {"draws": DRAWS, "stop": "lead"},
                                     "20, stop at 95% by the Beta rule": {"draws": DRAWS, "stop": "beta"}}
 BASELINE = "gpt4_1106_preview"
 MEDOIDS = 200
@@ -82,8 +83,6 @@ def graded(recordings: Recordings) -> dict[str, Any]:
 
 def samples() -> dict[str, Any]:
     """Self-consistency of gpt-3.5-turbo on DATE: twenty recorded samples of each question, all of them or until it is settled."""
-    from sets import DATA
-
     path = DATA / "mot_cascade_date_gsm_half.jsonl.gz"
     task = cs.task(f"recorded:{path}#mot_date")
     asked = Split("date", (*task.dev, *task.test))
@@ -94,8 +93,7 @@ def samples() -> dict[str, Any]:
         readings = {}
         for label, options in STOPS.items():
             [rows] = run_sync(asked.replies([Team(cs.SelfConsistency(**options), [member])]))
-            scores = run_sync(_scored(asked, rows))
-            pages.add(label, everywhere, scores)
+            pages.add(label, everywhere, np.array([run_sync(mark(e, s)) for e, s in zip(asked, rows, strict=True)]))
             pages.add(f"{label}: samples", everywhere, np.array([s.reply.note["samples"] if s.reply else 0 for s in rows], float))
             readings[label] = [s.reply.reading if s.reply else None for s in rows]
         for label in STOPS:
@@ -103,11 +101,6 @@ def samples() -> dict[str, Any]:
     found["figures"] = {n: asdict(pages.figure(n)) for n in pages.sums}
     found["gaps"] = {n: asdict(pages.difference(n, "20 samples")) for n in STOPS}
     return {"questions": len(asked), **found}
-
-
-async def _scored(asked: Split, rows: list[Any]) -> np.ndarray:
-    return np.array([await e.request.format.score(s.reply.reading if s.reply else None, e.references)  # type: ignore[union-attr]
-                     for e, s in zip(asked, rows, strict=True)])
 
 
 def replayable(recordings: Recordings) -> dict[str, str]:

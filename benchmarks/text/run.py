@@ -28,12 +28,11 @@ from sets import ROOT, Recordings, by_name, prepared
 from votes import (
     WEIGHTS,
     Ballots,
-    Figure,
     Pages,
     correlation,
-    divided,
     echoed,
     independent_majority,
+    mark,
     ranking,
     subsets,
     voted,
@@ -43,12 +42,12 @@ import consilience as cs
 from consilience.model import Model
 from consilience.tasks.task import Split
 from consilience.team import Team, run_sync
-from consilience.types import Example
+from consilience.types import Example, Reply
 
 log = logging.getLogger("text")
 
-SETS = ("gsm8k-21", "cruxeval-26", "mmlu-pro", "routerbench-arc", "emotion", "gsm8k-hosted", "cruxeval-hosted")
-"""Sets whose answers can be compared; the hosted ones are parts of the first two whose members have prices."""
+SETS = ("gsm8k-21", "gsm8k-hosted", "cruxeval-26", "mmlu-pro", "routerbench-arc", "emotion")
+"""Sets whose answers can be compared; the second is the part of the first whose members have prices."""
 DEV, TEST = 300, 1000
 """Questions of a split, at most."""
 SUBSETS = 30
@@ -84,7 +83,7 @@ class Arena:
         some = sorted(team)
         own = Team(cs.MajorityVote(weights=weights, stop="never"), [self.members[i] for i in some], standing=standing[some].tolist())
         [found] = run_sync(asked.replies([own]))
-        if [s.score for s in found] != counted[:CHECKED].tolist():
+        if [run_sync(mark(e, s)) for e, s in zip(asked, found, strict=True)] != counted[:CHECKED].tolist():
             raise AssertionError(f"{self.recordings.source.name}: a {weights} vote of {some} differs from the library's")
 
 
@@ -113,7 +112,7 @@ def play(name: str, work: Path, seeds: int) -> dict[str, Any]:
     p = score.mean(axis=0)
     return {"set": name, "members": {m.card.name: float(q) for m, q in zip(arena.members, p, strict=True)}, "questions": len(score),
             "figures": found, "gaps": gaps, "added": added, "paired": paired, "teams": teams,
-            "spread": float(p.max() - p.mean()), "correlation": correlation(score >= 0.5), "echoed": echoed(arena.ballots), "divided": divided(arena.ballots),
+            "spread": float(p.max() - p.mean()), "correlation": correlation(score >= 0.5), "echoed": echoed(arena.ballots), "published": float(abs(p - arena.ballots.published.mean(axis=0)).max()),
             "majority": float(((score >= 0.5).mean(axis=1) > 0.5).mean()), "independent": independent_majority(p), "n": n}
 
 
@@ -172,12 +171,18 @@ def stopping(arena: Arena, pages: Pages, test: np.ndarray, standing: np.ndarray)
         for weights in WEIGHTS[:2] if known else WEIGHTS[:1]:
             full, short = run_sync(asked.replies([Team(cs.MajorityVote(weights=weights, stop=stop), members, standing=known)
                                                   for stop in ("never", "calls")]))
-            pairs = [(a.reply, b.reply) for a, b in zip(full, short, strict=True) if a.reply is not None and b.reply is not None]
-            where = np.array([q for q, a, b in zip(some, full, short, strict=True) if a.reply is not None and b.reply is not None])
-            for what, values in (("calls", [b.usage.calls / len(members) for _, b in pairs]), ("same", [a.reading == b.reading for a, b in pairs]),
-                                 ("money", [b.cost / a.cost for a, b in pairs if a.cost and b.cost is not None])):
-                if len(values) == len(where):
-                    pages.add(f"stop {label}, {weights}: {what}", where, np.array(values, dtype=float))
+            rows = [(q, a.reply, b.reply) for q, a, b in zip(some, full, short, strict=True) if a.reply is not None and b.reply is not None]
+            name, where = f"stop {label}, {weights}", np.array([q for q, _, _ in rows])
+            pages.add(f"{name}: calls", where, np.array([b.usage.calls / len(members) for _, _, b in rows]))
+            pages.add(f"{name}: same", where, np.array([run_sync(_same(arena.examples[q], a, b)) for q, a, b in rows], dtype=float))
+            if arena.recordings.priced:
+                pages.add(f"{name}: money", where, np.array([b.cost / a.cost for _, a, b in rows]))
+
+
+async def _same(example: Example, one: Reply, other: Reply) -> bool:
+    """Whether two replies are read as the same answer."""
+    assert example.request.format is not None
+    return len(set(await example.request.format.group([one.reading, other.reading]))) == 1
 
 
 def stored(work: Path, name: str, make: Callable[[], Any], again: bool) -> Any:
@@ -217,7 +222,7 @@ def main() -> None:
         return
     from page import write
 
-    write(given.work, given.seeds)
+    write(given.work, given.seeds, list(jobs))
 
 
 if __name__ == "__main__":

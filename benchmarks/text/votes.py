@@ -17,6 +17,7 @@ import numpy as np
 from consilience.bench.statistics import flips, percentiles, resampled_means
 from consilience.method import Scored
 from consilience.model import Model
+from consilience.tasks.score import Unscored
 from consilience.tasks.task import Split, windowed
 from consilience.team import run_sync
 from consilience.types import Example
@@ -28,12 +29,13 @@ WEIGHTS = ("equal", "accuracy", "log-odds")
 @dataclass(frozen=True)
 class Ballots:
     """What every member did on every question, [questions, members]: `classes` of equal answers (-1: none could be read),
-    published `score`, whether it `spoke`, and `cost` in dollars (NaN: unknown)."""
+    `score` (see `mark`), whether it `spoke`, `cost` in dollars (NaN: unknown), and the `published` score."""
 
     classes: np.ndarray
     score: np.ndarray
     spoke: np.ndarray
     cost: np.ndarray
+    published: np.ndarray
 
     @classmethod
     def of(cls, members: Sequence[Model], examples: Sequence[Example]) -> Ballots:
@@ -47,14 +49,27 @@ class Ballots:
             found = await format.group(readings) if format is not None else [None] * len(readings)
             return [-1 if number is None else number for number in found]
 
-        classes = run_sync(windowed(group, range(len(examples)), 64))
-        return cls(np.array(classes), _table(by_question, lambda s: s.score),
+        async def score(place: int) -> list[float]:
+            return [await mark(examples[place], scored) for scored in by_question[place]]
+
+        classes, scores = (run_sync(windowed(work, range(len(examples)), 64)) for work in (group, score))
+        return cls(np.array(classes), np.array(scores),
                    _table(by_question, lambda s: s.reply is not None and bool(s.reply.text)).astype(bool),
-                   _table(by_question, lambda s: np.nan if s.reply is None or s.reply.cost is None else s.reply.cost))
+                   _table(by_question, lambda s: np.nan if s.reply is None or s.reply.cost is None else s.reply.cost),
+                   _table(by_question, lambda s: s.score))
 
     def at(self, questions: np.ndarray) -> Ballots:
         """Some of the questions."""
-        return Ballots(self.classes[questions], self.score[questions], self.spoke[questions], self.cost[questions])
+        return Ballots(self.classes[questions], self.score[questions], self.spoke[questions], self.cost[questions], self.published[questions])
+
+
+async def mark(example: Example, scored: Scored) -> float:
+    """The score of a reply as the library reads it, so that equal answers score alike; the published one where the recording
+    has no reference."""
+    format = example.request.format
+    if scored.reply is None or format is None or isinstance(format, Unscored):
+        return scored.score
+    return await format.score(scored.reply.reading, example.references)
 
 
 def _table(rows: Sequence[Sequence[Scored]], value) -> np.ndarray:
@@ -113,12 +128,6 @@ def subsets(n: int, k: int, most: int, seed: int) -> list[tuple[int, ...]]:
     while len(found) < most:
         found[tuple(sorted(rng.choice(n, k, replace=False).tolist()))] = None
     return list(found)
-
-
-def divided(ballots: Ballots) -> float:
-    """Share of questions on which two replies of one class have different published scores: the source told them apart."""
-    same = (ballots.classes[:, :, None] == ballots.classes[:, None, :]) & (ballots.classes >= 0)[:, :, None]
-    return float((same & (ballots.score[:, :, None] != ballots.score[:, None, :])).any(axis=(1, 2)).mean())
 
 
 def correlation(right: np.ndarray) -> float:

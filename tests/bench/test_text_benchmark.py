@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilience.errors import NoAnswerError
+from consilience.method import Scored
 from consilience.methods.text.majority_vote import MajorityVote
 from consilience.reading import Choice
+from consilience.tasks.score import Unscored
 from consilience.team import Team
-from consilience.types import Example, Request
+from consilience.types import Example, Reply, Request
 from tests.members import Scripted
 
 FOLDERS = [str(Path(__file__).parents[2] / "benchmarks" / name) for name in ("text", "routing")]
@@ -43,7 +46,7 @@ def module(name: str) -> ModuleType:
 
 def ballots(classes: list[list[int]], score: list[list[float]]) -> object:
     table = np.array(classes)
-    return module("votes").Ballots(table, np.array(score), np.ones(table.shape, dtype=bool), np.full(table.shape, np.nan))
+    return module("votes").Ballots(table, np.array(score), np.ones(table.shape, dtype=bool), np.full(table.shape, np.nan), np.array(score))
 
 
 SAID = st.lists(st.sampled_from(["A", "B", "C", "hm", None]), min_size=1, max_size=6)
@@ -72,6 +75,17 @@ def test_a_vote_of_some_members_knows_their_standing_and_keeps_team_order() -> N
     assert voted(one, standing, [2, 0]).tolist() == [1, 0]
 
 
+def test_equal_answers_score_alike_whatever_was_published() -> None:
+    """A source that could not read an answer scored it 0; without a reference its word is all there is."""
+    said = Scored(Reply("It is B.", reading="B", score=0.0), 0.0)
+    asked = Example("1", QUESTION, ("B",))
+    mark = module("votes").mark
+    assert asyncio.run(mark(asked, said)) == 1.0
+    unscored = replace(asked, request=QUESTION.having(format=Unscored("reference", "some", Choice(4))))
+    assert asyncio.run(mark(unscored, said)) == 0.0
+    assert asyncio.run(mark(asked, Scored(None, 0.0))) == 0.0
+
+
 def test_teams_are_all_of_them_or_drawn_with_a_seed() -> None:
     subsets = module("votes").subsets
     assert subsets(4, 2, 6, 0) == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
@@ -90,7 +104,6 @@ def test_errors_that_go_together() -> None:
     assert votes.correlation(right[:, :2]) == pytest.approx(1) and votes.correlation(right[:, 1:]) == pytest.approx(-1)
     assert np.isnan(votes.correlation(np.ones((4, 2)))), "members without errors have no correlation"
     assert votes.echoed(ballots([[0, 0, 1], [0, 1, -1]], [[0, 0, 0], [0, 0, 0]])) == pytest.approx(1 / 4)
-    assert votes.divided(ballots([[0, 0], [0, 1]], [[0, 1], [0, 1]])) == .5, "equal answers that the source scored differently"
 
 
 def test_condorcet() -> None:
