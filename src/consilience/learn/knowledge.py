@@ -57,8 +57,9 @@ def extracted(text: str, stage: str, question: str) -> tuple[list[Fact], list[Ad
 
 async def extract(model: Model, stage: str, question: str, answer: str) -> tuple[list[Fact], list[Advice]]:
     """What a model extracts from a question and its right answer; nothing when it fails."""
+    text = write(EXTRACT, {"asked": question, "answer": answer})
     try:
-        [reply] = await model.generate(Request.of(write(EXTRACT, {"asked": question, "answer": answer}), sampling=Sampling(temperature=0.0)))
+        [reply] = await model.generate(Request.of(text, sampling=Sampling(temperature=0.0)))
     except (ModelError, NoAnswerError):
         return [], []
     return extracted(reply.text or "", stage, question)

@@ -89,3 +89,9 @@ def test_without_notes_the_plain_question_is_asked(reader: Scripted) -> None:
     members = [member("a")]
     reply = ask(fitted(members, reader))
     assert reply.reading == "D" and reply.usage.calls == 1 and members[0].asked[-1].form == "answer"
+
+
+def test_a_plain_answer_that_cannot_be_read_goes_on_to_the_next() -> None:
+    first, second = member("a", lambda request: "hm"), member("b")
+    reply = ask(fitted([first, second], down("extractor")))
+    assert reply.reading == "D" and reply.usage.calls == 2 and second.asked[-1].form == "answer"

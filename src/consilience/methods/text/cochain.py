@@ -29,8 +29,9 @@ class Cochain(Method):
 
     For work in stages (the skills of the dev questions, in the order in which they first come) whose knowledge crosses them, and
     little money per question; fitting asks once per dev question. Without anything that fits, and where what was written with
-    notes cannot be read, the plain question is asked. Deviations (the paper sketches how its tree is built): advice is not scored
-    by a judge, right answers stand for that; prompts are compatible where their facts share a thing; TF-IDF makes the vectors.
+    notes cannot be read, the plain question is asked; a plain answer that cannot be read goes on to the next member. Deviations
+    (the paper sketches how its tree is built): advice is not scored by a judge, right answers stand for that; prompts are
+    compatible where their facts share a thing; TF-IDF makes the vectors; things are matched by name and words.
     """
 
     level: ClassVar = Level.TEXT
@@ -54,21 +55,23 @@ class Cochain(Method):
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         few = some(dev, self.questions)
-        stages = tuple(dict.fromkeys(e.skill or e.task for e in few.examples))
-        found = [await extract(cast.roles["extractor"][0], few.examples[i].skill or few.examples[i].task, few.examples[i].question, said)
+        stages, reader = [e.skill or e.task for e in few.examples], cast.roles["extractor"][0]
+        found = [await extract(reader, stages[i], few.examples[i].question, said)
                  for i, said in (await right_answers(few, cast.members)).items()]
-        facts = merged([fact for told, _ in found for fact in told], self.same)
-        return self.with_learned(Knowledge(stages, tuple(facts), tuple(one for _, told in found for one in told)).values)
+        facts, advice = merged([one for told, _ in found for one in told], self.same), [one for _, told in found for one in told]
+        return self.with_learned(Knowledge(tuple(dict.fromkeys(stages)), tuple(facts), tuple(advice)).values)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         known, (best, *others) = Knowledge.of(self.found().values), members.ranking
         facts = [str(fact) for fact in known.around(request.question, self.hops, self.facts)]
         advice = known.chain(request.question, self.beam)
         told, note = {"facts": facts or ["none"], "advice": advice or ["none"]}, {"facts": len(facts), "advice": len(advice)}
-        if not facts and not advice:
-            return Last.ranked(members.ranking, request, **note)
-        said = await optional(best, worded(request, SOLVE, request.format, **told))
+        noted = bool(facts or advice)
+        said = await optional(best, worded(request, SOLVE, request.format, **told) if noted else request)
         if said is None or not said.text or said.unreadable(request.format):
-            return Last(best, request, said, note, others)
+            plain = [best, *others] if noted or not others else others
+            return Last(plain[0], request, said, note, plain[1:])
+        if not (noted and self.checked):
+            return said.noting(**note)
         check = worded(request, CHECK, request.format, answer=said.text, **told)
-        return Last(best, check, said, note) if self.checked else said.noting(**note)
+        return Last(best, check, said, note)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from consilience.gather import Members, classes
+from consilience.gather import Members, ask_all, classes, plurality
 from consilience.learn.delegation import Job
 from consilience.learn.turns import search, settles
-from consilience.method import Count, Last, Level, Method, Role
+from consilience.method import Count, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request, digest
 
@@ -22,13 +22,14 @@ class Halo(Method):
     results agree.
 
     For long questions with strong members that follow instructions; dear. Members play the roles in turn, best first. Without
-    a readable plan or a result that was read, the best member answers. Deviations: one call restates the question, not four;
-    roles get no rewritten prompts; verdict and score are one call; the reference loses statistics on copies, here they stay.
+    a readable plan, or where the last result cannot be read, a vote over plain answers decides. Deviations: one call restates
+    the question, not four; roles get no rewritten prompts and read earlier results; verdict and score are one call; the
+    answer format, not BLEU, says which results agree; the reference loses statistics on copies, here they stay.
     """
 
     level: ClassVar = Level.TEXT
     paper: ClassVar = "HALO, arXiv 2505.13516"
-    cost: ClassVar = "2 + subtasks*(2 + 2*acts)"
+    cost: ClassVar = "1 + N + subtasks*(2 + 2*acts)"
     roles: ClassVar = (Role("planner", doc="restates the question, names sub-tasks and roles"), Role("judge", doc="judges results"))
 
     subtasks: Count = 5
@@ -42,7 +43,7 @@ class Halo(Method):
     acts: Count = 20
     """Most times that a role speaks in one sub-task, each with one judgement."""
 
-    async def run(self, request: Request, members: Members) -> Reply | Last:
+    async def run(self, request: Request, members: Members) -> Reply:
         job, results = await Job.of(request, members), list[Reply]()
         for _ in range(self.subtasks):
             todo = await job.next(self.experts)
@@ -60,5 +61,4 @@ class Halo(Method):
         note = {"subtasks": len(results), "agreed": False}
         if results and not results[-1].unreadable(request.format):
             return results[-1].noting(**note)
-        best, *others = members.ranking
-        return Last(best, request, results[-1] if results else None, note, others)
+        return (await plurality(request, await ask_all(members, request))).noting(**note)

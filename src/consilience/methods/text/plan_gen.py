@@ -27,7 +27,8 @@ class PlanGen(Method):
     level: ClassVar = Level.TEXT
     paper: ClassVar = "PlanGEN, arXiv 2502.16111"
     cost: ClassVar = "3 + 2*max(candidates, branches*depth, width*depth)*(selections if search == 'mixture' else 1)"
-    roles: ClassVar = (Role("planner", doc="lists the constraints and names a search"), Role("verifier", doc="rates candidates in words"))
+    roles: ClassVar = (Role("planner", doc="lists the constraints and names a search"),
+                       Role("verifier", doc="rates candidates in words"))
 
     search: Literal["mixture", "best-of-n", "tree", "rebase"] = "mixture"
     """Which search writes the candidates."""
