@@ -14,7 +14,7 @@ from consilience.types import Reply, Request
 
 class Keeper:
     """Holds what an ordered method knows between questions. Questions, and draws of one question, take turns in the order
-    in which they come; a question that fails or is cancelled leaves nothing."""
+    in which they come, on one event loop; a question that fails or is cancelled leaves nothing."""
 
     def __init__(self, method: Ordered) -> None:
         self.method = method

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
 from consilience.errors import ConfigError, TeamError
@@ -232,6 +233,14 @@ class Method(ABC):
                 self.learned.digest if self.learned is not None else None]
 
 
+@cache
+def _adapter(kind: type) -> Any:
+    """Checks and writes the values of a class."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 @dataclass(frozen=True)
 class Ordered(Method):
     """A method that improves over a stream of questions, asked one at a time: it has a `step` instead of a `run`.
@@ -258,16 +267,14 @@ class Ordered(Method):
 
     def told(self, memory: Any) -> Any:
         """A memory as JSON values."""
-        from pydantic import TypeAdapter
-
-        return TypeAdapter(self.keeps).dump_python(memory, mode="json")
+        return _adapter(self.keeps).dump_python(memory, mode="json")
 
     def recalled(self, told: Any) -> Any:
         """The memory in JSON values. Raises ConfigError that names what does not fit."""
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         try:
-            return TypeAdapter(self.keeps).validate_python(told)
+            return _adapter(self.keeps).validate_python(told)
         except ValidationError as error:
             faults = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:3]]
             raise ConfigError(f"this is no memory of {self.name}: {'; '.join(faults)}. It looks like "

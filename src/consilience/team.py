@@ -362,7 +362,7 @@ def ordered(model: Model, place: str = "team") -> dict[str, Team]:
     """The teams in a model that keep a memory, itself included, by their place in it: `team`, `team/member-2`, ..."""
     if not isinstance(model, Team):
         return {}
-    found = {place: model} if model.memory is not None else {}
+    found = {place: model} if isinstance(model.method, Ordered) else {}
     for role, models in {"member": model.members, **model.roles}.items():
         for i, part in enumerate(models):
             found |= ordered(part, f"{place}/{role}-{i + 1}")

@@ -126,3 +126,57 @@ def test_nobody_answers(tmp_path: Path) -> None:
     with faulty(error(400, "no such model")) as server:
         result = call("ask", f"openai:x@{server.url}", "?")
     assert result.exit_code == 2 and "no such model" in result.stderr and "Traceback" not in result.output
+
+
+def test_a_memory_is_a_file_that_is_read_written_edited_and_cleared(tmp_path: Path) -> None:
+    file = tmp_path / "memory.json"
+    (tmp_path / "diary.py").write_text(DIARY)
+    team = tmp_path / "diary.yaml"
+    team.write_text(f"method: {tmp_path / 'diary.py'}:Diary\nmembers: ['recorded:{recording(tmp_path)}#ann']\n")
+    assert call("ask", team, QUESTION).exit_code == 0 and not file.exists(), "without a file nothing is kept"
+    for times in (1, 2):
+        result = call("ask", team, QUESTION, "--memory", file)
+        assert result.exit_code == 0 and json.loads(file.read_text()) == {"team": {"asked": times}}, result.output
+    file.write_text('{"team": {"asked": 40}}')
+    call("ask", team, QUESTION, "--memory", file)
+    assert json.loads(file.read_text())["team"]["asked"] == 41
+    failed = call("ask", team, "What is never asked?", "--memory", file)
+    assert failed.exit_code == 2 and json.loads(file.read_text())["team"]["asked"] == 41
+    for wrong, why in (("{", "cannot be read"), ("[1]", "holds list"), ('{"team": {"asked": "x"}}', "no memory of diary"),
+                       ('{"teem": {}}', "Did you mean 'team'"), ('{"team": {"asked": 1, "b": 2}}', "no memory of diary")):
+        file.write_text(wrong)
+        told = call("ask", team, QUESTION, "--memory", file)
+        assert told.exit_code == 2 and why in " ".join(told.stderr.split()) and file.read_text() == wrong, told.stderr
+    file.unlink()
+    call("ask", team, QUESTION, "--memory", file)
+    assert json.loads(file.read_text())["team"]["asked"] == 1
+
+
+def test_a_team_without_a_memory_refuses_one(vote: Path, tmp_path: Path) -> None:
+    result = call("ask", vote, QUESTION, "--memory", tmp_path / "memory.json")
+    assert result.exit_code == 2 and "keeps no memory; methods that do: dynamic-cheatsheet" in " ".join(result.stderr.split())
+
+
+DIARY = '''
+from dataclasses import dataclass
+from typing import ClassVar
+from consilience.method import Level, Ordered
+
+
+@dataclass(frozen=True)
+class Count:
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+    asked: int = 0
+
+
+@dataclass(frozen=True)
+class Diary(Ordered):
+    """Counts questions."""
+
+    level: ClassVar = Level.TEXT
+    cost: ClassVar = "1"
+    keeps: ClassVar = Count
+
+    async def step(self, request, members, memory):
+        return await members.best.ask(request), Count(memory.asked + 1)
+'''

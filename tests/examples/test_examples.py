@@ -89,7 +89,7 @@ def test_the_main_job_has_every_level_and_a_nested_team(tmp_path: Path) -> None:
 
 
 @needs_weights
-@pytest.mark.parametrize("name", ["decoding.yaml", "routing.yaml", "small_and_large.yaml"])
+@pytest.mark.parametrize("name", ["decoding.yaml", "memory.yaml", "routing.yaml", "small_and_large.yaml"])
 def test_experiments_of_one_level_are_planned(name: str, tmp_path: Path) -> None:
     result = call("bench", EXAMPLES / name, "--dry-run", "--limit", 2, "--out", tmp_path / "out", "--store", tmp_path / "store.db")
     assert result.exit_code == 0, result.output
@@ -115,6 +115,13 @@ def test_embedded_teams_answer(name: str) -> None:
     result = call("ask", EXAMPLES / "teams" / f"{name}.yaml", "What is 17 + 25?", "--format", "number", "--trace",
                   "--max-tokens", 64)
     assert result.exit_code == 0 and "calls" in result.stdout, result.output
+
+
+@needs_weights
+def test_a_team_with_a_memory_answers_and_keeps_it(tmp_path: Path) -> None:
+    result = call("ask", EXAMPLES / "teams" / "cheatsheet.yaml", "What is 17 + 25?", "--memory", tmp_path / "sheet.json",
+                  "--max-tokens", 64)
+    assert result.exit_code == 0 and list(json.loads((tmp_path / "sheet.json").read_text())) == ["team"], result.output
 
 
 @needs_weights
