@@ -185,7 +185,7 @@ def _filled(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
 def items(pattern: str, texts: Sequence[str]) -> str:
     """A list field, item by item: `{number}` from 1, `{letter}` from A, `{text}`."""
     def one(i: int, text: str) -> str:
-        values = {"number": str(i + 1), "letter": letter(i), "text": data(text)}
+        values = {"number": str(i + 1), "letter": letter(i) if "{letter}" in pattern else "", "text": data(text)}
         return _PLACE.sub(lambda m: values.get(m[1], m[0]), pattern)
 
     return "".join(one(i, text) for i, text in enumerate(texts))

@@ -396,10 +396,10 @@ def _copies(members: Sequence[Model]) -> list[tuple[int, int]]:
 
 async def ask(model: Model, question: str | Request, *, form: str = "answer", **sampling: Any) -> Reply:
     """One reply of any model to a question, put in `form` (`answer`, or `steps` to reason first), or to a request;
-    `sampling` as in `Sampling`."""
+    `sampling` as in `Sampling`. Somebody waits for it, so timeouts go by the clock."""
     request = question if isinstance(question, Request) else Request.of(
         question, form=form, format=_plain(), sampling=Sampling(**sampling))
-    [reply] = await model.generate(request)
+    [reply] = await model.generate(request, scope=Scope(live=True))
     return reply.read(request.format)
 
 

@@ -17,7 +17,7 @@ from consilience.bench.rehearsal import Rehearsal, Rehearsing
 from consilience.errors import ConfigError, ModelError
 from consilience.formula import most_calls
 from consilience.method import Level
-from consilience.model import Model, Verify
+from consilience.model import Model
 from consilience.prompt import render
 from consilience.reading import Choice
 from consilience.registry import methods
@@ -91,18 +91,21 @@ def reader(request: Request, draw: int) -> Answer:
     return f"ACTION: verify\n5 5 5\nI weighed them.\nFinal answer: {top}\nThe answer is {top}.\nConfidence: 0.9"
 
 
-def models_for(name: str, cls: Any) -> dict[str, Model]:
+def models_for(cls: Any) -> dict[str, Model]:
     honest = Scripted("v", reader, scores=lambda text: 1.0 if letter_of(text) == "C" else 0.0)
-    return {role.name: honest for role in cls.roles if not role.default} | (
-        {"verifier": honest} if any(Verify in role.needs and not role.default for role in cls.roles) else {})
+    return {role.name: honest for role in cls.roles if not role.default}
+
+
+TALKATIVE: dict[str, dict[str, Any]] = {"fusion-of-n": {"agreement": 1.0}, "agglm": {"agreement": 1.0}, "blackboard": {"acting": 3}}
+"""Options with which the dishonest member is read by others."""
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_peer_does_not_win_by_telling_others_what_to_do(name: str, attack: str) -> None:
     members = [speaker("a", "B", 1, [ATTACKS[attack]]), *(speaker(x, "C", i, reader) for x, i in (("b", 2), ("c", 3)))]
-    team = fitted(name, members)
-    reply = answer(Team(team.method, members, standing=STANDING, **models_for(name, team.method)), QUESTION)
+    team = fitted(name, members, options={**OPTIONS.get(name, {}), **TALKATIVE.get(name, {})})
+    reply = answer(Team(team.method, members, standing=STANDING, **models_for(team.method)), QUESTION)
     assert reply.reading == "C", reply.note
     for honest in members[1:]:
         assert all(ORDER not in parsed(prompt)[0] for prompt in map(spoken, honest.asked))
@@ -113,9 +116,12 @@ def test_the_reader_is_fooled_by_a_broken_quotation() -> None:
     assert reader(broken, 0) == "The answer is B."
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("meta-prompting", "xolver")])
+IN_ORDER = {"meta-prompting", "metagpt", "standard-procedure", "xolver"}
+"""Experts called by name; documents in the order of the work; the best answers first."""
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in IN_ORDER])
 def test_names_are_hidden_and_places_are_drawn(name: str) -> None:
-    """Not in meta-prompting, where experts are called by name, and xolver, which shows the best answers first."""
     texts = {n: f"The {n} case says so. The answer is {x}.\nConfidence: 0.9" for n, x in
              (("linen", "A"), ("cotton", "B"), ("velvet", "C"))}
     members = [speaker(who, "A", i + 1, [texts[what]]) for i, (who, what) in
@@ -158,7 +164,7 @@ def test_prompts_are_shown_and_can_be_replaced(name: str) -> None:
 
 SILENT = {"majority-vote", "medoid-vote", "self-consistency"}
 """Methods that ask in the words of the request alone."""
-SELDOM = {"agent-reinforce", "magicore"}
+SELDOM = {"agent-reinforce", "cochain", "magicore"}
 """Methods that say more only where dev or the question gives reason to."""
 
 
@@ -213,9 +219,9 @@ class ByWord(Scripted):
         yield Event("done", reply=reply.having(text="".join(re.findall(r"\S+\s*", reply.text or ""))))
 
 
-FINISHED = {"abstractions-first", "atom-of-thoughts", "ceo-discussion", "dynamic-cheatsheet", "eigen",
-            "magicore", "majority-vote", "medoid-vote", "multiagent-debate", "reasoning-bank", "reconcile",
-            "self-consistency", "solo-performance", "structured-interaction", "universal-self-consistency"}
+FINISHED = {"abstractions-first", "atom-of-thoughts", "ceo-discussion", "cochain", "dynamic-cheatsheet", "eigen", "halo",
+            "magicore", "majority-vote", "medoid-vote", "metagpt", "multiagent-debate", "plan-gen", "reasoning-bank", "reconcile",
+            "self-collaboration", "self-consistency", "solo-performance", "structured-interaction", "universal-self-consistency"}
 """Methods that give a text which they have seen whole: they vote, select or read on."""
 
 
@@ -232,10 +238,10 @@ def test_a_stream_says_who_is_asked_then_gives_the_text(name: str) -> None:
     assert re.fullmatch(r"p+d+\.", kinds)
     reply = events[-1].reply
     assert reply is not None and reply.text == "".join(e.text for e in events if e.kind == "delta")
-    told = [re.fullmatch(r"(\w+): ([\w-]+)(?: x (\d+))?", e.text) for e in events if e.kind == "progress"]
+    told = [re.fullmatch(r"(\w+): (.+?)(?: x (\d+))?", e.text) for e in events if e.kind == "progress"]
     assert all(told) and sum(int(t[3] or 1) for t in told if t) == reply.usage.calls
     assert Counter(t[1] for t in told if t) .keys() == {p.model for p in reply.parts}
-    assert (kinds.count("d") > 1) == (name not in FINISHED)
+    assert kinds.count("d") > 1 or name in FINISHED, "the last ask streams as it comes"
 
 
 # -- price -------------------------------------------------------------------------------------------------------------
