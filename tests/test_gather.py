@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from consilience.errors import NoAnswerError, TeamError
 from consilience.gather import Member, Members, Run, ask_all, ask_each, ask_ranked, classes, clock, together, winner
 from consilience.model import Model, NextTokens
+from consilience.models.recorded import recorded_models
+from consilience.prompt import put
 from consilience.reading import Choice
 from consilience.types import Reply, Request
 from tests.members import Scripted, down
@@ -119,3 +123,14 @@ def test_cancelling_a_wave_cancels_its_asks() -> None:
         return len(asyncio.all_tasks())
 
     assert in_loop(work) == 1
+
+
+def test_a_mistake_of_the_users_comes_as_it_is_though_several_members_were_asked(tmp_path: Path) -> None:
+    """Recorded members refuse another prompt form, each of them: one TeamError, and no group of errors around it."""
+    lines = [json.dumps({"dataset": "d", "id": "1", "model": name, "prompt": "Which?", "response": "A"}) for name in ("a", "b")]
+    (tmp_path / "said.jsonl").write_text("\n".join(lines))
+    members = bind(*recorded_models(tmp_path / "said.jsonl"))
+    with pytest.raises(TeamError, match="the question alone"):
+        in_loop(lambda: ask_all(members, put(QUESTION, "refine", answer="A", peers=["B"])))
+    with pytest.raises(TeamError, match="the question alone"):
+        in_loop(lambda: together(*(m.ask(put(QUESTION, "check", answer="A")) for m in members)))

@@ -73,8 +73,7 @@ def findings(found: Found, sets: Sequence[Found]) -> str:
     added = {w: [100 * one["added"][f"vote of all {one['n']}, {w}"]["value"] for one in sets] for w in WEIGHTS[1:]}
     reasons = {key: [corr([t["gain"] for t in one["teams"]], [t[key] for t in one["teams"]]) for one in sets] for key in ("spread", "correlation")}
     tells = sum(abs(a) > abs(b) for a, b in zip(*reasons.values(), strict=True))
-    panel = [mark for bench in (found["judgebench"], found["llmbar"]) for name, mark in
-             zip(bench["gaps"], verdicts(list(bench["gaps"].values())), strict=True) if name.startswith("vote")]
+    panel = [mark for bench in (found["judgebench"], found["llmbar"]) for name, mark in panels.marks(bench).items() if name.startswith("vote")]
     saved = [100 * (1 - one["figures"]["stop best first, equal: calls"]["value"]) for one in sets]
     money = [100 * (1 - one["figures"][key]["value"]) for one in sets if (key := "stop cheapest first, equal: money") in one["figures"]]
     same = min(value["value"] for one in sets for key, value in one["figures"].items() if key.endswith(": same"))

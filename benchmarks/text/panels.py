@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from layout import differences, grid, percent
+from layout import differences, grid, percent, verdicts
 
 Found = dict[str, Any]
+BASE = "best judge, one order"
 
 
 def section(found: Found) -> str:
@@ -40,11 +41,21 @@ def _alone(found: Found) -> str:
             + "\n\n*Chooses the answer shown first* is 50% without position bias (each answer is shown first once). Reward models rate each answer by itself and have none.")
 
 
+def against(bench: Found) -> Found:
+    """Differences to the best judge."""
+    return {name: gap for name, gap in bench["gaps"].items() if name != BASE}
+
+
+def marks(bench: Found) -> dict[str, str]:
+    """Verdicts on them."""
+    gaps = against(bench)
+    return dict(zip(gaps, verdicts(list(gaps.values())), strict=True))
+
+
 def _panels(*benches: Found) -> str:
-    names = [n for n in benches[0]["figures"] if n != "best judge, one order"]
-    cells = [differences([bench["gaps"][n] for n in names]) for bench in benches]
-    base = "best judge, one order"
-    rows = [[base, *(x for bench in benches for x in (percent(bench["figures"][base]), ""))]]
+    names = list(against(benches[0]))
+    cells = [differences(list(against(bench).values())) for bench in benches]
+    rows = [[BASE, *(x for bench in benches for x in (percent(bench["figures"][BASE]), ""))]]
     for i, name in enumerate(names):
         rows.append([name, *(x for bench, cell in zip(benches, cells, strict=True) for x in (percent(bench["figures"][name]), cell[i]))])
     swaps = [n for n in names if n in benches[0]["orders"]]

@@ -14,7 +14,6 @@ from sets import DATA, Recordings, by_name, prepared
 from votes import Pages, mark, ranking
 
 import consilience as cs
-from consilience.bench.plan import first
 from consilience.errors import ConsilienceError
 from consilience.learn.ranking import by_margins, by_wins, order
 from consilience.method import Level, Method
@@ -119,6 +118,6 @@ def _refusal(cls: type[Method], members: list[Recorded], example: Any) -> str:
         if method.must_fit:
             return "learns from what live members say"
         [reply] = run_sync(team.generate(example.request, scope=Scope(example=example.id)))
-    except (ConsilienceError, ExceptionGroup) as error:
-        return str(first(error))
+    except ConsilienceError as error:
+        return str(error)
     return "; ".join(sorted({a.detail for a in reply.absent}))

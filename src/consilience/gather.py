@@ -338,8 +338,12 @@ async def together(*work: Awaitable[T]) -> list[T]:
 
 
 async def _at_once(work: Sequence[Awaitable[T]]) -> list[T]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(timed(one)) for one in work]
+    """All results, in order. The first error ends all and is raised as it is, not in a group of errors."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(timed(one)) for one in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
     return [task.result()[0] for task in tasks]
 
