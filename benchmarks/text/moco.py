@@ -2,7 +2,7 @@
 
     python -m venv /tmp/moco && /tmp/moco/bin/pip install modelco==1.1      # see moco.md
     python benchmarks/text/moco.py --python /tmp/moco/bin/python [--limit 560] [--wording nursery] [--only majority-vote ...]
-    python benchmarks/text/moco.py --table                                  # the table of what is finished
+    python benchmarks/text/moco.py --page           # the table of what is finished, into docs/results/text_peers.md
 
 Both sides run on one thread, in float32, from nothing: models are loaded inside the time that counts, dev drafts too,
 imports are not. Both sides' texts are scored by our scorer. Finished jobs are kept in `--work` and not run again.
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from blocks import insert
 from consilience import nursery
 from consilience.bench import statistics as st
 from consilience.bench.experiment import parse
@@ -177,20 +178,22 @@ def main() -> None:
                         help="prompts that the members were trained to read, or each library's own")
     parser.add_argument("--only", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "moco")
-    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the table")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     asked = questions(given.limit, given.dev)
-    for name in () if given.table else given.only:
+    for name in () if given.page else given.only:
         for side in ("ours", "moco"):
             path = given.work / f"{given.wording}-{name}-{side}.json"
             if path.exists():
                 continue
-            found = (ours(PAIRS[name], asked, given.wording, given.batch) if side == "ours"
-                     else theirs(PAIRS[name], asked, given.wording, given.batch, given.python))
-            path.write_text(json.dumps(found))
-            print(f"{path.stem}: {found['wall']:.1f} s, {found['loads']} loads", flush=True)
-    print(table(given.work, asked))
+            done = (ours(PAIRS[name], asked, given.wording, given.batch) if side == "ours"
+                    else theirs(PAIRS[name], asked, given.wording, given.batch, given.python))
+            path.write_text(json.dumps(done))
+            print(f"{path.stem}: {done['wall']:.1f} s, {done['loads']} loads", flush=True)
+    print(found := table(given.work, asked))
+    if given.page:
+        insert(ROOT / "docs" / "results" / "text_peers.md", "moco", found)
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def roles(text: str, most: int) -> list[str]:
 
 
 def top(attempts: Sequence[Attempt], most: int) -> list[Attempt]:
-    """The best attempts, best first; ties keep the older."""
-    return sorted(attempts, key=lambda one: not one.right)[:most]
+    """The best attempts, best first: those that can be read before others, then those held to be right; ties keep the older."""
+    return sorted(attempts, key=lambda one: (one.reply.reading is None, not one.right))[:most]
 
 
 async def episodes_for(request: Request, members: Members, memory: Episodes, most: int, recall: bool) -> list[str]:
