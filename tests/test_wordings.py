@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from consilience import member
 from consilience.errors import ConfigError
 from consilience.gather import Members, ask_all, put
 from consilience.method import Level, Method
 from consilience.prompt import FORMS, worded, write
+from consilience.registry import method, methods
+from consilience.saved import load, save
+from consilience.team import Team
 from consilience.types import Reply, Request, Wording
 from consilience.wordings import chosen, speaking, spoken_digest, wordings_of
 
@@ -65,6 +71,21 @@ def test_what_is_said_within_a_method_is_named_and_replaced() -> None:
             assert worded(ask, HINT, hint="x").messages[-1].content == "Which?\n\nA hint:\n<<<\nx\n>>>"
         assert write(HINT, {"hint": "y"}) == "Mine: y", "the outer method's wordings are back"
     assert worded(ask, HINT, hint="x").stage == ""
+
+
+def test_helpers_of_fitting_speak_as_the_method_that_made_them() -> None:
+    from consilience.learn.skills import NAMED, Naming
+
+    ask = Request.of("Which?")
+    with speaking(methods()["symbolic-moe"], {"named": Wording("Skills?")}), speaking(Naming, {}):
+        assert worded(ask, NAMED).messages[-1].content == "Skills?"
+
+
+def test_a_team_is_saved_with_its_prompts(tmp_path: Path) -> None:
+    spec = json.dumps({"model": "openai:x@http://127.0.0.1:9/v1", "price": [1, 1]})
+    made = method("reconcile", {"prompts": {"view": {"text": "{said}", "item": "{number}) {text}"}, "first": "{question}!"}})
+    again = load(save(Team(made, [member(spec)]), tmp_path / "team"))
+    assert isinstance(again, Team) and again.method == made and again.method.speech == made.speech != method("reconcile").speech
 
 
 def test_a_digest_tells_wordings_apart() -> None:

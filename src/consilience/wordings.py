@@ -113,9 +113,11 @@ def spoken_digest(cls: type, own: Mapping[str, Wording]) -> str:
 
 @contextmanager
 def speaking(cls: type, own: Mapping[str, Wording]) -> Iterator[None]:
-    """Within this block the method's code speaks in these wordings; nested teams speak in theirs."""
+    """Within this block the method's code speaks in these wordings; nested teams speak in theirs. Helpers of fitting speak as
+    the method that made them."""
     before = in_force.get()
-    in_force.set({wording: (name, own.get(name, wording)) for name, wording in wordings_of(cls).items()})
+    if not cls.__module__.startswith("consilience.learn."):
+        in_force.set({wording: (name, own.get(name, wording)) for name, wording in wordings_of(cls).items()})
     try:
         yield
     finally:

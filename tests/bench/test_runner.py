@@ -17,6 +17,7 @@ from consilience.errors import ConfigError, ModelError, StoreError
 from consilience.gather import Members, ask_all
 from consilience.method import Cast, Dev, Level, Method
 from consilience.model import Measured, NextTokens, Price, Verify
+from consilience.registry import method
 from consilience.types import Reply, Request, Usage
 from consilience.models.recorded import recorded_models
 from tests.bench.scenes import experiment, knower, pool, quiz
@@ -51,10 +52,22 @@ def test_a_folder_holds_all_that_is_promised(tmp_path: Path) -> None:
     assert all(r["trace"] in traces for r in rows(tmp_path))
     resolved = yaml.safe_load((tmp_path / "experiment.yaml").read_text())
     assert {"versions", "prompts", "members", "seed"} <= set(resolved)
+    spoken = {c["name"]: c.get("prompts") for c in resolved["run"]["contestants"]}
+    assert spoken["multiagent-refine"] == method("multiagent-refine").speech and spoken["majority-vote"] is None
     with (tmp_path / "leaderboard.csv").open() as file:
         board = {line["method"]: line for line in csv.DictReader(file)}
     assert float(board["majority-vote"]["score"]) == sum(r["score"] for r in of(tmp_path, "majority-vote")) / 30
     assert [line.method for line in outcome.leaderboard] == list(board)
+
+
+def test_an_experiment_brings_its_own_prompts(tmp_path: Path) -> None:
+    members = pool()
+    bench(tmp_path, Entry("multiagent-refine", {"prompts": {"fuse": "OURS {candidates} {question}"}}), members=members,
+          task=quiz(6, dev=0), controls=False)
+    fused = [p for m in members for p in m.prompts if "OURS" in p]
+    assert fused and all("- " in p or "1. " in p for p in fused)
+    [entry] = yaml.safe_load((tmp_path / "experiment.yaml").read_text())["methods"]
+    assert entry["multiagent-refine"]["prompts"]["fuse"] == "OURS {candidates} {question}"
 
 
 def test_rows_are_sorted_and_two_runs_are_equal(tmp_path: Path) -> None:
