@@ -42,8 +42,8 @@ on {date} (consilience {version}; {cpu:.0f} CPU seconds, one thread; `--page` wr
   interval without zero.
 - **Replay.** Answers are read, compared and scored by the library's answer formats, so that equal answers score alike; where a recording has
   no references (routerbench-arc) scores are the published ones. Votes are the library's `majority-vote` over
-  `recorded:` members; those of thousands of teams are counted in one batch, and on {checked} test questions of every split, set, weighting
-  and size the library's own team must give the same answer, else the run fails.
+  `recorded:` members; those of thousands of teams are counted in one batch. On {checked} test questions of every split, each vote of the
+  main table and one random team of each size is held against the library's own team: one that scores otherwise ends the run.
 - **Controls.** *Best single*: the member that was best on dev. *Oracle*: whoever is right. An oracle over many members and few options
   is inflated by luck."""
 

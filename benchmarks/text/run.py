@@ -5,7 +5,7 @@
     python benchmarks/text/run.py --page          # the page alone
 
 The recordings are read from `$CONSILIENCE_DATA/recorded` (else `../shared/data/recorded` beside the repository). One thread,
-about ten CPU minutes.
+about three CPU minutes.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def play(name: str, work: Path, seeds: int) -> dict[str, Any]:
     p = score.mean(axis=0)
     return {"set": name, "members": {m.card.name: float(q) for m, q in zip(arena.members, p, strict=True)}, "questions": len(score),
             "figures": found, "gaps": gaps, "added": added, "paired": paired, "teams": teams,
-            "spread": float(p.max() - p.mean()), "correlation": correlation(score >= 0.5), "echoed": echoed(arena.ballots), "published": float(abs(p - arena.ballots.published.mean(axis=0)).max()),
+            "spread": float(p.max() - p.mean()), "correlation": correlation(score >= 0.5), "echoed": echoed(arena.ballots),
+            "published": float(abs(p - arena.ballots.published.mean(axis=0)).max()),
             "majority": float(((score >= 0.5).mean(axis=1) > 0.5).mean()), "independent": independent_majority(p), "n": n}
 
 
