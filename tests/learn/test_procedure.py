@@ -23,7 +23,7 @@ def made(*phases: Any, **more: Any) -> Any:
 
 def test_phases_are_read_with_their_defaults() -> None:
     found = made(WRITER, EDITOR)
-    assert found.final == "final" and found.roles == ("writer", "editor") and found.calls() == 2
+    assert found.final == "final" and found.roles == ("writer", "editor") and found.calls() == 3
     assert (found.phases[0].member, found.phases[0].reads, found.phases[1].reads) == ("next", (), ("draft",))
     assert made(WRITER, EDITOR, answer="draft").final == "draft"
 
@@ -78,9 +78,9 @@ def test_packaged_ones_are_right_and_say_what_they_do(name: str) -> None:
 
 def test_calls_at_most() -> None:
     tester = {"role": "tester", "writes": "tests", "instruction": "Test.", "executes": "draft", "repairs": 3}
-    assert made(WRITER, tester).calls() == 2 + 1 + 3 and made(WRITER, tester).calls(0) == 3
-    assert made(WRITER, tester | {"anew": True}).calls() == 2 + 1 + 3 + 2
-    assert procedure("self-collaboration").calls(1) == 4 + 1 and procedure("self-collaboration").calls(3) == 8 + 1
+    assert made(WRITER, tester).calls() == 2 + 1 + 3 + 1 and made(WRITER, tester).calls(0) == 4
+    assert made(WRITER, tester | {"anew": True}).calls() == 2 + 1 + 3 + 2 + 1
+    assert procedure("self-collaboration").calls(1) == 4 + 2 and procedure("self-collaboration").calls(3) == 8 + 2
 
 
 @pytest.mark.parametrize(("text", "program"), [

@@ -32,7 +32,7 @@ SPOKEN = [n for n in NAMES if n not in LOCAL]
 OPTIONS: dict[str, dict[str, Any]] = {"structured-interaction": {"structure": "complete"},
                                       "trained-router": {"epochs": 1, "rank": 0, "drop_uninformative": False}}
 """Options for which a method must not care about the order of members (a graph has places)."""
-VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cochain", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "halo", "insight-to-solve", "meta-prompting", "metagpt", "plan-gen", "r2-reasoner", "relay", "router-r1", "self-consistency", "self-collaboration", "switch-generation"}
+VARIED = {"ada-switch", "agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cochain", "cascade-routing", "frugal-gpt", "fusion-route", "glimp-router", "halo", "insight-to-solve", "meta-prompting", "metagpt", "plan-gen", "r2-reasoner", "relay", "router-r1", "self-consistency", "self-collaboration", "standard-procedure", "switch-generation"}
 """Methods whose number of calls hangs on what is said (steps, sub-tasks, turns) or on what dev taught: their formula is
 a bound."""
 STANDING = (.2, .5, .8)

@@ -101,16 +101,22 @@ class Work:
     suspect: frozenset[tuple[str, str]] = frozenset()
 
     async def done(self) -> Reply | Last:
-        """The answer. Where the last phase writes it and nothing is executed then, that ask is left to the team."""
+        """The answer; one that cannot be read gives way to a plain one. Where any text is an answer, and the last phase writes
+        it and executes nothing, that ask is left to the team."""
+        free = isinstance(self.request.format, Free | None)
         for phase in self.plan.phases:
-            if phase is self.plan.phases[-1] and phase.writes == self.plan.final and not phase.executes:
+            if free and phase is self.plan.phases[-1] and phase.writes == self.plan.final and not phase.executes:
                 player, *others = self.ranking(phase)
                 return Last(player, self.asked(phase, PHASE), None, self.note, others)
             if phase.writes != self.plan.final and phase.executes in self.texts and self.program(phase.executes) is None:
                 self.tests[phase.executes] = NOTHING
             elif await self.wrote(phase) and phase.executes:
                 await self.test(phase)
-        return self.good.get(self.plan.final, self.texts[self.plan.final]).noting(**self.note)
+        reply = self.good.get(self.plan.final, self.texts[self.plan.final])
+        if reply.unreadable(self.request.format):
+            best, *others = self.members.ranking
+            return Last(best, self.request, reply, {**self.note, "plain": True}, others)
+        return reply.noting(**self.note)
 
     @property
     def note(self) -> dict[str, Any]:

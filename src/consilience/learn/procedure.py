@@ -81,9 +81,10 @@ class Procedure(BaseModel):
         return 0 if not phase.executes else phase.repairs if repairs is None else repairs
 
     def calls(self, repairs: int | None = None) -> int:
-        """Calls per question, at most: every program may be asked for once more when there is none in the text."""
+        """Calls per question, at most: every program may be asked for once more when there is none in the text, and the plain
+        question when the answer cannot be read."""
         turns = [(self.turns(phase, repairs), phase.anew) for phase in self.phases]
-        return len(self.phases) + len(self.programs) + sum(n + anew * max(0, n - 1) for n, anew in turns)
+        return len(self.phases) + 1 + len(self.programs) + sum(n + anew * max(0, n - 1) for n, anew in turns)
 
 
 def packaged() -> dict[str, Path]:
@@ -94,7 +95,7 @@ def packaged() -> dict[str, Path]:
 def source(given: str | Mapping[str, Any]) -> str:
     """A procedure as one text: the name of a packaged one, or YAML (of a file, or written in place). Raises ConfigError."""
     if isinstance(given, Mapping):
-        return yaml.safe_dump(dict(given), sort_keys=False, allow_unicode=True)
+        return str(yaml.safe_dump(dict(given), sort_keys=False, allow_unicode=True))
     if given in packaged() or "\n" in given:
         return given
     try:

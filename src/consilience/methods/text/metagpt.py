@@ -19,7 +19,7 @@ class Metagpt(Packaged):
 
     packaged: ClassVar = "metagpt"
     paper: ClassVar = "MetaGPT, arXiv 2308.00352"
-    cost: ClassVar = "6 + repairs"
+    cost: ClassVar = "7 + repairs"
 
     repairs: int = 3
     """How often a program that fails goes back to the engineer."""

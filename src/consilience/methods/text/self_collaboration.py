@@ -20,4 +20,4 @@ class SelfCollaboration(Packaged):
 
     packaged: ClassVar = "self-collaboration"
     paper: ClassVar = "Self-collaboration Code Generation via ChatGPT, arXiv 2304.07590"
-    cost: ClassVar = "4 + repairs + max(0, repairs - 1)"
+    cost: ClassVar = "5 + repairs + max(0, repairs - 1)"

@@ -25,11 +25,12 @@ class StandardProcedure(Procedural):
 
     For example `phases: [{role: writer, writes: draft, instruction: Answer.}, {role: editor, reads: [draft], writes: final,
     instruction: Improve it.}]`. Models can be named for roles. Programs run isolated or not at all; the last one that passed its
-    tests is the answer, else the last. The cost shown is that of the default; yours is counted from the file.
+    tests is the answer, else the last. Where it cannot be read, the best member answers the plain question. The cost shown is
+    that of the default; yours is counted from the file.
     """
 
     paper: ClassVar = "MetaGPT, arXiv 2308.00352; Self-collaboration, arXiv 2304.07590"
-    cost: ClassVar = "4"
+    cost: ClassVar = "5"
 
     procedure: str | Mapping[str, Any] = "review"
     """A YAML file, its content, or a packaged one: metagpt, review, self-collaboration."""
