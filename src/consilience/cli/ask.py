@@ -73,9 +73,10 @@ def ask(
         scope = Scope(None if budget is None else Budget(budget), example=example or "", live=True)
         follow = live or sys.stderr.isatty()
         reply = asyncio.run(_listen(model, request, scope, live) if follow else _wait(model, request, scope))
-        if memory is not None:
-            saved.write_memory(saved.memories(model), memory)
+        told = saved.memories(model)
     _show(reply, json, trace, live)
+    if memory is not None:
+        saved.write_memory(told, memory)
 
 
 def _of_task(task: str, example: str, seed: int) -> Request:
