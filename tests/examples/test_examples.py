@@ -78,7 +78,8 @@ def test_procedures_run_on_any_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / "procedures").symlink_to(EXAMPLES / "procedures")
         board = bench(str(text), tmp_path / "out", "--limit", 3)
     assert asked_for("procedures.yaml") <= set(board)
-    assert (board["fact check"]["calls"], board["plan and review"]["calls"]) == (9, 12), "fact_check.yaml has three phases"
+    calls = {name: int(str(board[name]["calls"])) for name in ("fact check", "plan and review")}
+    assert 9 <= calls["fact check"] <= 12 <= calls["plan and review"] <= 15, "three phases (fact_check.yaml), four, and plain answers"
 
 
 @needs_weights
