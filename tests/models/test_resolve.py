@@ -72,7 +72,7 @@ def test_standard_dress(tmp_path: Path) -> None:
 def test_equal_specs_share_their_limits() -> None:
     with faulty(chat("A", wait=0.1)) as server:
         spec = {"model": f"openai:m@{server.url}", "max_concurrency": 1}
-        team = Team(MajorityVote(), pool([spec, spec, spec]))
+        team = Team(MajorityVote(stop="never"), pool([spec, spec, spec]))
         run(team.generate(ASK))
         assert server.most_busy == 1 and len({body["seed"] for body in server.bodies}) == 3
 
