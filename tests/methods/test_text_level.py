@@ -221,7 +221,7 @@ class ByWord(Scripted):
 
 FINISHED = {"abstractions-first", "atom-of-thoughts", "ceo-discussion", "cochain", "dynamic-cheatsheet", "eigen", "halo",
             "magicore", "majority-vote", "medoid-vote", "metagpt", "multiagent-debate", "plan-gen", "reasoning-bank", "reconcile",
-            "self-collaboration", "self-consistency", "solo-performance", "structured-interaction", "universal-self-consistency"}
+            "self-collaboration", "self-consistency", "solo-performance", "standard-procedure", "structured-interaction", "universal-self-consistency"}
 """Methods that give a text which they have seen whole: they vote, select or read on."""
 
 
