@@ -81,3 +81,13 @@ def test_weights_by_likelihood() -> None:
     assert ask(SelfConsistency(draws=3), Scripted("a", sampled)).reading == "B"
     with pytest.raises(TeamError, match="log-probabilities"):
         ask(SelfConsistency(weights="likelihood"), Scripted("a", ["A"]))
+
+
+def test_the_beta_rule_asks_at_least_once() -> None:
+    assert ask(SelfConsistency(draws=5, stop="beta", confidence=.3), Scripted("a", ["A"])).usage.calls == 1
+
+
+def test_a_greedy_member_is_asked_once() -> None:
+    one = Scripted("a", ["A"])
+    [reply] = asyncio.run(Team(SelfConsistency(draws=4, stop="never"), [one]).generate(QUESTION.sampled(temperature=0.0)))
+    assert reply.usage.calls == 1 and reply.note["votes"] == {"A": 4}

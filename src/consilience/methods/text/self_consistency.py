@@ -71,7 +71,7 @@ class SelfConsistency(Method):
         fewest = enough(lead(groups), [1.0] * left) if lead(groups) <= left + 1e-9 else 0
         if self.stop == "beta":
             a, b = (*sorted((len(g.replies) for g in groups), reverse=True), 0, 0)[:2]
-            fewest = next(k for k in range(left + 1) if k == left or leading(a + k, b) >= self.confidence)
+            fewest = next((k for k in range(left == self.draws, left) if leading(a + k, b) >= self.confidence), left)
         return min(left, max(fewest, self.window)) if fewest else 0
 
 
