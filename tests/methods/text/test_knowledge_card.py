@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from consilience.errors import ModelError
+from consilience.formula import most_calls
 from consilience.methods.text.knowledge_card import KnowledgeCard
 from consilience.reading import Choice
 from consilience.team import Team
@@ -58,3 +59,9 @@ def test_top_down_asks_only_whom_it_needs() -> None:
     assert reply.usage.calls == 4 and "card of y" in answerer.prompts[-1] and not members[0].asked
     content = teller("judge", "", need="no")
     assert run(members, KnowledgeCard(direction="top-down"), answerer=content).usage.calls == 2
+
+
+def test_an_answerer_from_outside_reads_everybody_at_the_stated_price() -> None:
+    method, answerer = KnowledgeCard(exclude_self=True), teller("judge", "")
+    reply = run([teller(x, f"card of {x}") for x in "xyz"], method, answerer=answerer)
+    assert reply.usage.calls == 4 == most_calls(method, 3) and all(f"card of {x}" in answerer.prompts[-1] for x in "xyz")

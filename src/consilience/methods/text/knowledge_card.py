@@ -27,18 +27,18 @@ class KnowledgeCard(Method):
     For questions whose facts lie with different members. `bottom-up` asks everybody; `top-down` asks the answerer whether it
     needs help and whose, and then only that member. Without any paragraph the plain question is asked. Deviations: any
     members stand for the paper's specialised small models, and its filters (relevance, brevity, factuality) are left out,
-    as in MoCo.
+    as in MoCo; paragraphs stand in an order drawn per question.
     """
 
     level: ClassVar = Level.TEXT
     paper: ClassVar = "Knowledge Card, arXiv 2305.09955; Generated Knowledge Prompting, arXiv 2110.08387; MoCo, arXiv 2601.21257"
-    cost: ClassVar = "4 if direction == 'top-down' else N - exclude_self + 1"
+    cost: ClassVar = "4 if direction == 'top-down' else N + 1"
     roles: ClassVar = (Role("answerer", doc="answers with the knowledge of all"),)
 
     direction: Literal["bottom-up", "top-down"] = "bottom-up"
     """Whether all members tell what they know, or only the one that the answerer asks for."""
     exclude_self: bool = False
-    """Whether the answerer contributes no paragraph itself."""
+    """Whether the answerer, where it is a member, contributes no paragraph itself."""
     max_tokens: Count = 256
     """Longest paragraph."""
 
