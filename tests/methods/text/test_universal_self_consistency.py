@@ -55,3 +55,12 @@ def test_without_a_name_a_vote_answers(said: Answer) -> None:
 def test_too_many_answers_to_letter() -> None:
     with pytest.raises(TeamError, match="at most 26"):
         Team(UniversalSelfConsistency(draws=9), [Scripted(x, ["a"]) for x in "abc"])
+
+
+def test_a_text_that_cannot_be_read_is_not_selected_where_others_can() -> None:
+    members = [Scripted("a", ["well, well"]), Scripted("b", ["The answer is A."]), Scripted("c", ["The answer is B."])]
+    selector = naming("The answer is B.")
+    assert run(members, selector, QUESTION.having(format=Choice(4))).reading == "B"
+    assert "well, well" not in selector.prompts[0]
+    alone = run(members[:2], selector, QUESTION.having(format=Choice(4)))
+    assert alone.reading == "A" and alone.usage.calls == 2, "one candidate is left"

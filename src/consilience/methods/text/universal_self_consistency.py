@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.errors import TeamError
-from consilience.gather import Members, ask_all, optional, plurality, shuffled
+from consilience.gather import Members, ask_all, legible, optional, plurality, shuffled
 from consilience.method import Cast, Count, Level, Method, Role
 from consilience.prompt import worded
 from consilience.reading import Choice
@@ -25,8 +25,9 @@ class UniversalSelfConsistency(Method):
     """Collect answers, and let a selector name the one that says what most of them say; that answer is given unchanged.
 
     For answers that cannot be compared by reading: summaries, code, open questions. Where readings can be compared, a
-    vote costs no further call. The order of the answers is drawn per question. When the selector fails or names none, a
-    vote answers where one is possible, else the best member.
+    vote costs no further call. The order of the answers is drawn per question; texts that cannot be read are none where others
+    can. When the selector fails or names none, a vote answers where one is possible, else the best member. Deviation: one
+    selector vote.
     """
 
     level: ClassVar = Level.TEXT
@@ -46,9 +47,9 @@ class UniversalSelfConsistency(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         wave = await ask_all(members, request, self.draws)
-        replies = [r for r in wave.replies if r.text]
+        replies = legible(wave.replies)
         if len(replies) < 2:
-            return wave.best
+            return replies[0] if replies else wave.best
         texts = shuffled(request, [r.text or "" for r in replies])
         ask = worded(request, SELECT, Choice(len(texts)), answers=texts)
         verdict = await optional(members.role("selector"), ask.sampled(temperature=0.0, max_tokens=self.max_tokens))
