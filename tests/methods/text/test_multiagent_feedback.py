@@ -8,7 +8,7 @@ from consilience.methods.text.multiagent_feedback import MultiagentFeedback
 from consilience.reading import Choice
 from consilience.team import Team
 from consilience.types import Reply, Request
-from tests.members import Answer, Scripted
+from tests.members import Answer, Scripted, down
 
 QUESTION = Request.of("Which?", form="answer", format=Choice(5))
 
@@ -64,3 +64,10 @@ def test_empty_critiques_are_dropped() -> None:
 
 def test_unanimity_ends_it() -> None:
     assert run([Scripted(x, ["The answer is A."]) for x in "xyz"]).usage.calls == 3
+
+
+def test_who_was_absent_criticises_nothing() -> None:
+    gone = down("Z")
+    members = [speaker("A"), speaker("B"), gone]
+    run(members, critics=1)
+    assert len(gone.asked) == 1 and all(len(forms(m, "critique")) == 2 for m in members[:2])

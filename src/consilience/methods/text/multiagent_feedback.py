@@ -17,8 +17,9 @@ class MultiagentFeedback(Method):
     """Answer; let others criticise the answer; revise it with their critiques; several times; then a summary of all.
 
     A critic sees one answer, never the pool, and never its own. Against multiagent-refine: peers say what is wrong instead
-    of offering rivals, at about twice the calls. Empty critiques are dropped; an author without any keeps its answer. When
-    the summary fails or cannot be read, a vote over the last answers that can be read answers. Deviation: with `early_stop` unanimity ends it.
+    of offering rivals, at about twice the calls. Empty critiques are dropped; an author without any keeps its answer. Who was
+    absent at first criticises nothing. When the summary fails or cannot be read, a vote over the last answers that can be read
+    answers. Deviation: with `early_stop` unanimity ends it.
     """
 
     level: ClassVar = Level.TEXT
@@ -29,7 +30,7 @@ class MultiagentFeedback(Method):
     rounds: Count = 3
     """Rounds including the first answers."""
     critics: Count = 3
-    """Critics of each answer, drawn per question from the other members."""
+    """Critics of each answer, drawn per question and round from the other members."""
     early_stop: bool = True
     """Answer at once when all readings agree."""
 
@@ -61,5 +62,5 @@ class MultiagentFeedback(Method):
     def _critics(self, request: Request, wave: Wave, author: int, turn: int) -> list[int]:
         own = wave.members[author].card.fingerprint
         lots = {i: digest([request.seed, request.question, turn, own, m.card.fingerprint, m.copy])
-                for i, m in enumerate(wave.members) if i != author}
+                for i, m in enumerate(wave.members) if i != author and wave.by_member[i]}
         return sorted(lots, key=lambda i: lots[i])[:self.critics]
