@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from consilience.methods.text.debate import MultiagentDebate
+from consilience.prompt import put
 from consilience.reading import Choice
 from consilience.team import Team
 from consilience.types import Reply, Request
@@ -74,3 +75,21 @@ def test_how_far_to_agree_is_said() -> None:
     members = [telling(x, x) for x in "AB"]
     run(members, agree=30)
     assert "30%" in members[0].asked[1].messages[-1].content
+
+
+def test_a_team_in_a_debate_is_asked_what_the_debate_was_asked() -> None:
+    inner = [telling(x, x) for x in "AB"]
+    team = Team(MultiagentDebate(), [Team(MultiagentDebate(), inner, name="inner"), telling("C", "C")])
+    asyncio.run(team.generate(put(QUESTION, "fuse", candidates=["draft one", "draft two"])))
+    assert all("draft one" in "".join(message.content for message in asked.messages) + str(asked.fields)
+               for member in inner for asked in member.asked)
+
+
+def test_the_conversation_grows_so_that_tokens_grow_with_the_square_of_rounds() -> None:
+    def read(rounds: int) -> int:
+        members = [telling(x, x) for x in "ABC"]
+        run(members, rounds=rounds)
+        return sum(len(message.content) for member in members for asked in member.asked for message in asked.messages)
+    totals = [read(rounds) for rounds in range(1, 7)]
+    growth = [b - a for a, b in zip(totals, totals[1:])]
+    assert {b - a for a, b in zip(growth[1:], growth[2:])} == {growth[2] - growth[1]} and growth[2] > growth[1]

@@ -24,8 +24,9 @@ class MultiagentDebate(Method):
     earlier turns; the last answers are voted on, or a judge reads them.
 
     Published gains over self-consistency at equal cost are small: compare with the control. A sparse debate (`neighbours`)
-    is as good for fewer tokens. A member that only comments keeps its last readable answer in the vote. Deviations:
-    prompts tell that peers may be wrong; summaries of the peers, personas and confidences are left to other methods.
+    is as good for fewer tokens. A member that only comments keeps its last readable answer in the vote. Deviations: prompts
+    tell that peers may be wrong, and do not repeat the question, which opens the conversation; summaries of the peers, personas
+    and confidences are left to other methods.
     """
 
     level: ClassVar = Level.TEXT
@@ -69,5 +70,7 @@ class MultiagentDebate(Method):
         stance = "" if self.agree is None else f" You should agree with the others {self.agree}% of the time."
         instruction = request.format.instruction if request.format is not None else ""
         text = write(TURN, {"peers": shuffled(request, peers), "stance": stance, "instruction": instruction})
-        talks[i] = (*(talks[i] or render(request, wave.members[i].card).messages), Message("assistant", own.text), Message("user", text))
+        card = wave.members[i].card
+        opened = talks[i] or render(request, card if card.renders else None).messages
+        talks[i] = (*opened, Message("assistant", own.text), Message("user", text))
         return request.having(messages=talks[i], form=None, fields=())
