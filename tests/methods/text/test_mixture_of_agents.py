@@ -8,7 +8,7 @@ from consilience.methods.text.mixture_of_agents import MixtureOfAgents
 from consilience.reading import Choice
 from consilience.team import Team
 from consilience.types import Reply, Request
-from tests.members import Scripted
+from tests.members import Scripted, down
 
 QUESTION = Request.of("Which?", form="answer", format=Choice(4))
 
@@ -52,3 +52,8 @@ def test_self_moa_is_a_team_of_copies() -> None:
     one = Scripted("a", ["A", "B", "C"])
     reply = run(MixtureOfAgents(layers=2), [one, one, one], aggregator=Scripted("z", ["D"]))
     assert reply.usage.calls == 4 and sorted(p.text or "" for p in reply.parts) == ["A", "B", "C", "D"]
+
+
+def test_another_member_answers_for_an_aggregator_that_is_down() -> None:
+    reply = run(MixtureOfAgents(layers=1), [down("a"), Scripted("b", ["B"])])
+    assert reply.reading == "B" and [a.member for a in reply.absent] == ["a"]

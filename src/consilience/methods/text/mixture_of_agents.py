@@ -32,7 +32,7 @@ class MixtureOfAgents(Method):
     async def run(self, request: Request, members: Members) -> Reply | Last:
         aggregator = members.role("aggregator")
         if self.layers == 1:
-            return Last(aggregator, request)
+            return Last(aggregator, request, then=[m for m in members.ranking if m.model is not aggregator.model])
         wave = last = await ask_all(members, request)
         for _ in range(self.layers - 2):
             fuse = self._fuse(request, wave)
