@@ -57,3 +57,14 @@ def test_a_member_that_fails_keeps_its_answer() -> None:
         return "The answer is A.\nConfidence: 1" if "round table" not in request.messages[-1].content else ModelError("gone")
     reply = run([Scripted("x", tiring), sure("y", "B", ".7")], rounds=1)
     assert reply.reading == "A" and reply.absent
+
+
+def test_an_equal_weight_goes_to_the_first() -> None:
+    reply = run([sure("x", "A", ".95"), sure("y", "B", ".85"), sure("z", "B", ".7")])
+    assert reply.note["votes"] == {"A": .8, "B": .8} and reply.reading == "A"
+
+
+def test_without_an_answer_on_the_table_the_question_is_asked_again() -> None:
+    member = Scripted("x", ["hm", "The answer is B.\nConfidence: .9"])
+    reply = run([member])
+    assert reply.reading == "B" and reply.usage.calls == 2 and member.prompts[0] == member.prompts[1]

@@ -30,8 +30,9 @@ class ReConcile(Method):
     explanations and confidences) and answer again; the confidences, rescaled because models overstate them, weigh the vote.
 
     For models of different families that can state a confidence; one that states none has the least weight. A member that
-    fails, or states no answer, keeps its last one. Deviations: ties go to the better on dev, not to the first; the
-    convincing samples (human explanations that corrected a member before) are left out, since references are never shown to members.
+    fails, or states no answer, keeps its last one; with no answer on the table the question is asked again. Deviations: ties go
+    to the better on dev, then to the first; a last line states the confidence, not JSON; the convincing samples (human
+    explanations that corrected a member before) are left out, since references are never shown to members.
     """
 
     name: ClassVar = "reconcile"
@@ -44,12 +45,14 @@ class ReConcile(Method):
     """Rounds of discussion at most."""
 
     async def run(self, request: Request, members: Members) -> Reply:
-        wave = await ask_all(members, worded(request, FIRST, request.format))
+        first = worded(request, FIRST, request.format)
+        wave = await ask_all(members, first)
         groups = await self._groups(request, wave)
         for _ in range(self.rounds):
             if len(groups) == 1 and len(groups[0].replies) == len(wave.replies):
                 break
-            discuss = worded(request, DISCUSS, request.format, views=shuffled(request, [view(request, group) for group in groups]))
+            views = shuffled(request, [view(request, group) for group in groups])
+            discuss = worded(request, DISCUSS, request.format, views=views) if views else first
             wave = stated(wave, await ask_again(wave, [discuss] * len(members)))
             groups = await self._groups(request, wave)
         if not groups:
@@ -62,10 +65,7 @@ class ReConcile(Method):
 
 def confidence(text: str) -> float:
     """The last stated confidence, 0 to 1 (`95%` is .95); 0 when none is stated."""
-    stated = _CONFIDENCE.findall(text)
-    if not stated:
-        return 0.0
-    number, percent = stated[-1]
+    number, percent = [("0", ""), *_CONFIDENCE.findall(text)][-1]
     return min(1.0, float(number) / (100 if percent or float(number) > 1 else 1))
 
 
