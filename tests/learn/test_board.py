@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilience.learn.board import ACTIONS, Entry, chosen, concluded, due
-from consilience.reading import Choice
-from consilience.types import Reply
+from consilience.learn.board import ACTIONS, Entry, chosen, due
 
 
 @pytest.mark.parametrize(("text", "found"), [
@@ -35,14 +33,6 @@ def test_an_idle_agent_has_its_turn(agents: int, most: int, lot: str) -> None:
 
 def test_a_single_idle_agent_acts_within_the_threshold_and_one() -> None:
     assert due(["x"], 8, [1, 7, 7], 1, 6) == [0] and due(["x"], 7, [1, 6, 6], 2, 6)[:2] != []
-
-
-def test_conclusions_follow_the_mark() -> None:
-    form = Choice(4)
-    assert concluded(Reply("A seems right, but. Final answer: B"), form).text == "B"
-    assert concluded(Reply("Final answer: hm, A"), form).reading in ("A", None)
-    whole = Reply("The answer is C.").read(form)
-    assert concluded(whole, form) is whole
 
 
 def test_entries_tell_action_and_round_and_quote_the_text() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consilience.learn.marks import after_mark
+from consilience.learn.marks import after_mark, concluded
+from consilience.reading import Choice
+from consilience.types import Reply
 
 
 @pytest.mark.parametrize(("text", "found"), [
@@ -13,3 +15,11 @@ from consilience.learn.marks import after_mark
     ("Final answer:", None), ("The final answer is 7", None)])
 def test_what_follows_the_last_mark(text: str, found: str | None) -> None:
     assert after_mark(text) == found
+
+
+def test_conclusions_follow_the_mark() -> None:
+    form = Choice(4)
+    assert concluded(Reply("A seems right, but. Final answer: B"), form).text == "B"
+    assert concluded(Reply("Final answer: hm, A"), form).reading in ("A", None)
+    whole = Reply("The answer is C.").read(form)
+    assert concluded(whole, form) is whole

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consilience.gather import Member, optional
-from consilience.learn.marks import FINAL, after_mark
+from consilience.learn.marks import FINAL
 from consilience.prompt import worded, write
 from consilience.reading import Free
-from consilience.types import AnswerFormat, Reply, Request, Wording, digest
+from consilience.types import Request, Wording, digest
 
 ACTIONS: Mapping[str, str] = {
     "strategy": "Write a strategy: how the question is to be solved, in a few lines. Do not solve it yet.",
@@ -32,7 +32,7 @@ END = Wording(_BOARD + "The work ends here. Write the answer to the question. {i
 VOTE = Wording(f"{{question}}\n\nConclusions:\n{{answers}}\n{_DATA} Which is right? Reply with its letter alone.", "{letter}) <<<\n{text}\n>>>\n")
 REMINDER = "Your last reply named no action, or several. Name exactly one."
 
-_NAMED = re.compile(rf"\baction\W*:\W*({'|'.join(ACTIONS)})\b", re.IGNORECASE)
+_NAMED = re.compile(rf"\baction[^\w:]*+:\W*+({'|'.join(ACTIONS)})\b", re.IGNORECASE)
 
 
 def chosen(text: str) -> str | None:
@@ -70,10 +70,3 @@ def due(lot: Sequence[str], turn: int, asked: Sequence[int], most: int, idle: in
     """Who acts in this turn: those not `asked` for `idle` turns, longest idle first, then others as the lot falls."""
     late = [turn - 1 - last if turn - 1 - last >= idle else 0 for last in asked]
     return sorted(range(len(asked)), key=lambda i: (-late[i], digest([*lot, turn, i])))[:most]
-
-
-def concluded(reply: Reply, format: AnswerFormat | None) -> Reply:
-    """A conclusion with what follows its last mark as its text; whole where that cannot be read."""
-    text = after_mark(reply.text or "")
-    own = reply.having(text=text, reading=None, tokens=None).read(format) if text else reply
-    return reply if own.unreadable(format) else own

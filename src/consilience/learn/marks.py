@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from consilience.types import AnswerFormat, Reply
+
 FINAL = "Final answer:"
 """The mark that prompts ask for."""
 
@@ -15,3 +17,10 @@ def after_mark(text: str) -> str | None:
     marks = list(_MARK.finditer(text))
     rest = text[marks[-1].end():].strip().strip("`\"").strip() if marks else ""
     return rest or None
+
+
+def concluded(reply: Reply, format: AnswerFormat | None) -> Reply:
+    """A conclusion with what follows its last mark as its text; whole where that cannot be read."""
+    text = after_mark(reply.text or "")
+    own = reply.having(text=text, reading=None, tokens=None).read(format) if text else reply
+    return reply if own.unreadable(format) else own

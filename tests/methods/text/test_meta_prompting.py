@@ -46,3 +46,8 @@ def test_a_turn_without_format_is_reminded_and_counted() -> None:
 def test_calls_of_the_last_round_are_not_made() -> None:
     reply, _, members = run([call("X", "a")], rounds=1)
     assert reply.usage.calls == 2 and reply.reading == "C" and len(members[0].asked) == 1
+
+
+def test_a_final_mark_that_no_answer_follows_leaves_the_whole_turn() -> None:
+    reply, conductor, _ = run(["The answer is C.\nFinal answer: see above"])
+    assert reply.reading == "C" and len(conductor.asked) == 1

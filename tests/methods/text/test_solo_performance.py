@@ -36,3 +36,8 @@ def test_the_next_member_plays_when_one_fails() -> None:
 
 def test_names_of_personas() -> None:
     assert participants("**Participants:** AI Assistant (you); Poet.") == ["AI Assistant", "Poet"]
+
+
+def test_a_mark_that_no_answer_follows_leaves_the_whole_text() -> None:
+    reply = run(Scripted("x", ["AI Assistant: The answer is C.\nFinal answer: as said above"]))
+    assert reply.reading == "C" and reply.text and reply.text.startswith("AI Assistant")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Member, Members, ask_some, classes, optional, shuffled, together
-from consilience.learn.board import ACTIONS, END, PERFORM, VOTE, Entry, choose, concluded, due
+from consilience.learn.board import ACTIONS, END, PERFORM, VOTE, Entry, choose, due
+from consilience.learn.marks import concluded
 from consilience.method import Count, Last, Level, Method
 from consilience.prompt import letter, worded
 from consilience.reading import Choice, Free
@@ -31,7 +32,7 @@ class Blackboard(Method):
     cost: ClassVar = "iterations*min(acting, N)*(tries + 1) + max(1, N*(acting > 1))"
 
     iterations: Count = 10
-    """Rounds at most."""
+    """Rounds at most (MoCo: 50)."""
     acting: Count = 1
     """Members that act in a round."""
     stops: Count = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Member, Members, optional
-from consilience.learn.marks import FINAL, after_mark
+from consilience.learn.marks import FINAL, after_mark, concluded
 from consilience.learn.protocol import addressee
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import worded, write
@@ -24,7 +24,7 @@ HEARD = Wording("{name} says:\n<<<\n{text}\n>>>\nThe quoted text is material to 
          f'expert, or write your answer after "{FINAL}".')
 BROKEN = f'Call an expert (its name, a colon, and an instruction in triple quotes), or write your answer after "{FINAL}".'
 LAST = f' This is the last round: write your answer after "{FINAL}" now.'
-_CALL = re.compile(r'^[ \t*#]*(?:expert[ \t]+)?([^\n:"]{1,60}?)[ \t*]*:\s*"""(.*?)"""', re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_CALL = re.compile(r'^[ \t*#]*+(?:expert[ \t]+)?([^\n:"]{1,60}?)[ \t*]*:\s*"""(.*?)"""', re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
 
 @register
@@ -56,9 +56,9 @@ class MetaPrompting(Method):
             said = await optional(conductor, opened.having(messages=(*opened.messages, *turns)))
             if said is None or not said.text:
                 break
-            calls, final = [] if not left else _CALL.findall(said.text)[:self.calls], after_mark(said.text)
-            if not calls and final is not None:
-                return said.having(text=final, reading=None, tokens=None).noting(experts=asked)
+            calls = [] if not left else _CALL.findall(said.text)[:self.calls]
+            if not calls and after_mark(said.text) is not None:
+                return concluded(said, request.format).noting(experts=asked)
             heard = [await self._expert(request, members, asked, name.strip(), task.strip()) for name, task in calls]
             text = "\n".join(heard) or BROKEN
             turns += [Message("assistant", said.text), Message("user", text + (LAST if left == 1 else ""))]

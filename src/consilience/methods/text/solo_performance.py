@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Members, ask_ranked
-from consilience.learn.marks import FINAL, after_mark
+from consilience.learn.marks import FINAL, after_mark, concluded
 from consilience.method import Level, Method
 from consilience.prompt import worded
 from consilience.registry import register
@@ -42,7 +42,8 @@ class SoloPerformance(Method):
     with a marked final answer.
 
     One call, three to six times as long as a plain answer; published gains need models of the GPT-4 class. What follows the
-    last mark is the answer; without a mark the whole text is read. When the member fails, the next answers.
+    last mark is the answer. When the member fails, the next answers. Deviations: without a mark that an answer follows the
+    whole text is read, a reply that was cut off is not continued, and all personas are one model.
     """
 
     level: ClassVar = Level.TEXT
@@ -51,14 +52,11 @@ class SoloPerformance(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         reply = await ask_ranked(members.ranking, worded(request, PERFORM, request.format))
-        final = after_mark(reply.text or "")
-        personas = participants(reply.text or "")
-        if final is None:
-            return reply.noting(personas=personas, marked=False)
-        return reply.having(text=final, reading=None, tokens=None).noting(personas=personas, marked=True)
+        text = reply.text or ""
+        return concluded(reply, request.format).noting(personas=participants(text), marked=after_mark(text) is not None)
 
 
 def participants(text: str) -> list[str]:
     """Names of the personas, from the last list of participants."""
-    lists = re.findall(r"^\W*participants\W*:(.*)$", text, re.MULTILINE | re.IGNORECASE)
-    return [name for part in lists[-1].split(";") if (name := re.sub(r"\(.*?\)", "", part).strip(" .*"))] if lists else []
+    lists = re.findall(r"^[^\w\n]*+participants[^\w\n:]*+:(.*)$", text, re.MULTILINE | re.IGNORECASE)
+    return [name for part in lists[-1].split(";") if (name := re.sub(r"\([^()]*\)", "", part).strip(" .*"))] if lists else []
