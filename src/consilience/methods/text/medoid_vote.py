@@ -18,9 +18,9 @@ from consilience.types import Reply, Request
 class MedoidVote(Method):
     """Give the answer with the highest mean similarity to all other answers (minimum Bayes risk).
 
-    Similarity is the F1 of shared words, so that nothing is asked twice; texts that cannot be read give way to those that can. With short answers it is a
-    vote in which near misses count in part. Ties go to the better member on dev, then to the earlier draw. Deviation:
-    More Agents compares by BLEU.
+    Similarity is the F1 of shared words, so that nothing is asked twice; texts that cannot be read give way to those that can.
+    With short answers it is a vote in which near misses count in part. Ties go to the better member on dev, then to the earlier
+    draw. Deviation: More Agents compares by BLEU.
     """
 
     level: ClassVar = Level.TEXT

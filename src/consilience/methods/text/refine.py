@@ -17,8 +17,8 @@ class MultiagentRefine(Method):
     """Answer, read the others' answers, improve, several times; then a summariser writes the final answer from all.
 
     A member that fails keeps its last answer; one that was absent at first stays absent. A member without peers is
-    asked to fuse its own answer alone (self-refine). When the summary fails or cannot be read, a vote over the
-    last answers that can be read answers. Deviations: peers stand in an order drawn per question, their names are hidden, and with
+    asked to fuse its own answer alone (self-refine). When the summary fails or cannot be read, a vote over the last answers
+    that can be read answers. Deviations: peers stand in an order drawn per question, their names are hidden, and with
     `early_stop` unanimity ends the discussion without a summary.
     """
 

@@ -21,8 +21,8 @@ class StructuredInteraction(Method):
 
     Only the round before is seen, so that news travels one edge per round; a member without incoming edges keeps its
     answer. The best member on dev has the last word, or a vote; a vote too where that word cannot be read. What a member last
-    stated counts. Places in the graph are team order. Deviation: `star`
-    is a pure star (MoCo joins its leaves in a ring, here `wheel`), and no graph has self-loops.
+    stated counts. Places in the graph are team order. Deviation: `star` is a pure star (MoCo joins its leaves in a ring, here
+    `wheel`), and no graph has self-loops.
     """
 
     level: ClassVar = Level.TEXT
