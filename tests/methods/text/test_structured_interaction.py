@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from consilience.errors import TeamError
+from consilience.methods.text.refine import MultiagentRefine
 from consilience.methods.text.structured_interaction import Shape, StructuredInteraction, edges
 from consilience.reading import Choice
 from consilience.team import Team
@@ -76,3 +77,12 @@ def test_vote_and_early_stop() -> None:
     members = [Scripted("a", ["A"]), Scripted("b", ["B"]), Scripted("c", ["B"])]
     assert run(StructuredInteraction(structure="complete", final="vote"), members, (.9, .1, .1)).reading == "B"
     assert run(StructuredInteraction(), [Scripted(x, ["A"]) for x in "abc"]).usage.calls == 3
+
+
+def test_a_complete_graph_is_multiagent_refine_without_its_summary() -> None:
+    def talking(name: str) -> Scripted:
+        return Scripted(name, lambda request, draw: f"The answer is {name}. {request.form} {len(str(request.fields))}")
+    here, there = [talking(x) for x in "ABC"], [talking(x) for x in "ABC"]
+    run(StructuredInteraction(structure="complete", early_stop=False), here)
+    asyncio.run(Team(MultiagentRefine(early_stop=False), there, summariser=Scripted("s", ["A"])).generate(QUESTION))
+    assert [m.prompts for m in here] == [m.prompts for m in there]
