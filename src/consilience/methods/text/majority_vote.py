@@ -22,7 +22,8 @@ class MajorityVote(Method):
 
     Ties go to the member that is better on dev, then to team order. When nobody can be read, the best member's text
     answers, marked unread. Weights need dev scores. Members are asked, best first, until the lead cannot be caught, so that
-    the winning reading is that of a vote of all. Deviation: C of the log-odds is the number of answers seen.
+    the winning reading is that of a vote of all. Deviation: C of the log-odds is the number of answers seen, for lettered
+    options too: wrong answers are few and shared, and all options for C cost 18 recorded models 1 to 3 points on MMLU-Pro.
     """
 
     level: ClassVar = Level.TEXT
