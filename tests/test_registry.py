@@ -20,6 +20,11 @@ def test_names_are_sorted_by_level_then_name() -> None:
     assert "majority-vote" in methods()
 
 
+def test_types_are_said_in_the_words_of_users() -> None:
+    said = {option.name: option.type for option in options_of(methods()["majority-vote"])}
+    assert (said["stop"], said["draws"]) == ("calls | time | never", "int >= 1")
+
+
 def test_unknown_names_and_options_get_a_hint() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'majority-vote'"):
         method("majorty-vote")

@@ -6,6 +6,7 @@ Every message says what was asked, what was found and what would do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -75,9 +76,12 @@ class NoAnswerError(ConsilienceError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint such as ` Did you mean 'majority-vote'?`, or the list of what is known."""
+    """A hint such as ` Did you mean 'majority-vote'?`, or the list of what is known. Names of which `word` is a part
+    (`debate`) or the initials (`moa`) come before those that look alike."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    parts = {name: re.split(r"[\W_]+", name.lower()) for name in names}
+    close = [name for name in names if word.lower() in (*parts[name], "".join(part[:1] for part in parts[name]))]
+    close = close or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:
-        return f" Did you mean {close[0]!r}?"
+        return f" Did you mean {' or '.join(map(repr, close[:3]))}?"
     return f" Known: {', '.join(names)}." if names else ""

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -135,9 +136,19 @@ def _options(cls: type[Method]) -> list[Option]:
     for base in reversed(cls.__mro__):
         if issubclass(base, Method):
             docs |= _attribute_docs(base)
-    return [Option(f.name, str(f.type).replace("Count", "int >= 1").replace("Share", "float, 0 to 1").replace("Prompts", "texts by name"), "required" if f.default is MISSING and f.default_factory is MISSING
+    return [Option(f.name, _type(str(f.type)), "required" if f.default is MISSING and f.default_factory is MISSING
                    else repr(f.default if f.default is not MISSING else f.default_factory()), docs.get(f.name, ""))
             for f in fields(cls) if f.name != "learned"]
+
+
+_SAID = {"Count": "int >= 1", "Share": "float, 0 to 1", "Prompts": "texts by name"}
+"""How types of our own are said to users."""
+
+
+def _type(hint: str) -> str:
+    """A type as users read it: `Literal['wins', 'margins']` is `wins | margins`."""
+    hint = re.sub(r"Literal\[(.*?)\]", lambda found: found[1].replace("'", "").replace('"', "").replace(", ", " | "), hint)
+    return re.sub(r"\w+", lambda found: _SAID.get(found[0], found[0]), hint)
 
 
 def _attribute_docs(cls: type) -> dict[str, str]:

@@ -18,6 +18,7 @@ from consilience.models.openai import Endpoint
 from consilience.models.recorded import Recorded, Recording, recorded_models
 from consilience.models.wrappers import Backoff, Budgeted, Limited, Limits, Retried, Stored
 from consilience.prompt import FORMS
+from consilience.registry import methods
 from consilience.saved import from_dict, load
 from consilience.store import Store
 from consilience.types import Wording
@@ -127,6 +128,9 @@ class Resolver:
             if len(options) > 1:
                 raise ConfigError(f"{text} is a saved team; its options stand in its own file")
             return load(path, replace(self, folder=(path if path.is_dir() else path.parent), made={}).pool)
+        if text in methods():
+            raise ConfigError(f"{text} is a method, no member: a team of it is {{method: {text}, members: nursery}}, in a file "
+                              "such as team.yaml or in place of a member")
         word = text.partition(":")[0]
         raise ConfigError(f"unknown member {text!r}: it is neither a saved team nor begins with {', '.join(KINDS)}."
                           f"{did_you_mean(word, [k.rstrip(':') for k in KINDS])}")
