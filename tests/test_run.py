@@ -65,6 +65,14 @@ def test_a_stream_that_does_not_begin_in_time_passes_on() -> None:
     assert done is not None and done.reading == "B" and [(a.member, a.reason) for a in done.absent] == [("slow", "timeout")]
 
 
+def test_whoever_watches_is_told_of_every_ask_also_within_teams() -> None:
+    inner = Team(method("majority-vote", {"stop": "never"}), [Scripted("x", ["A"]), Scripted("y", ["A"])], name="inner")
+    told: list[str] = []
+    asyncio.run(Team(refine(), [inner, Scripted("z", ["B"])]).generate(QUESTION, scope=Scope(watch=told.append)))
+    assert told[:2] == ["inner: answer", "z: answer"] and {"x: answer", "y: answer"} <= set(told)
+    assert "inner: fuse" in told[4:], "the last ask too"
+
+
 def test_a_stage_with_fewer_answers_than_the_quorum_is_none() -> None:
     members = [Scripted("x", ["A"]), Scripted("y", ["B"]), down("z")]
     assert ask(refine(quorum=2), members).text

@@ -160,8 +160,8 @@ class Team:
 
     def _run(self, draw: int, stream: str, scope: Scope) -> Run:
         own = stream if draw == 0 else f"{stream}/{self.card.fingerprint[:12]}.{draw}"
-        return Run(replace(scope, extras=scope.extras | self.method.extras), own, quorum=self.method.quorum,
-                   timeout=self.method.timeout)
+        return Run(replace(scope, extras=scope.extras | self.method.extras), own, watch=scope.watch,
+                   quorum=self.method.quorum, timeout=self.method.timeout)
 
     async def _answer(self, request: Request, draw: int, stream: str, scope: Scope) -> Reply:
         async with self._turn():

@@ -333,7 +333,7 @@ class Scope:
     `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`
     and `alternatives` (as many likely tokens with them as the model gives). `example` and `variant` let recorded
     members find their line. `live` says that somebody waits for the answer: timeouts then go by the wall clock, else by
-    recorded seconds.
+    recorded seconds. `watch` is told of every ask of a team, and of teams in it, as it begins: `kitchen: refine`.
     """
 
     ledger: Ledger | None = None
@@ -342,6 +342,7 @@ class Scope:
     variant: str = ""
     extras: frozenset[str] = frozenset()
     live: bool = False
+    watch: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

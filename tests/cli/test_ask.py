@@ -62,6 +62,23 @@ def test_on_a_terminal_it_is_said_who_is_asked_and_a_pipe_gets_the_answer_alone(
     assert ": answer" in os.read(parent, 10000).decode()
 
 
+def test_an_answer_that_is_to_be_read_is_the_same_on_a_terminal_and_in_a_pipe(tmp_path: Path) -> None:
+    team = tmp_path / "panel.yaml"
+    asked = [sys.executable, "-m", "consilience.cli", "ask", str(team), QUESTION, "--format", "number"]
+    for terminal in (True, False):
+        with faulty(chat("11"), chat("well")) as server:
+            team.write_text(f"method: mixture-of-agents\nmembers: ['openai:m@{server.url}']\n")
+            if terminal:
+                parent, child = pty.openpty()
+                work = subprocess.run(asked, stdout=child, stderr=subprocess.PIPE, timeout=60)
+                os.close(child)
+                said = os.read(parent, 1000).decode()
+            else:
+                work = subprocess.run(asked, capture_output=True, timeout=60)
+                said = work.stdout.decode()
+        assert (work.returncode, said.strip()) == (0, "11"), work.stderr
+
+
 def test_an_answer_may_cost_what_was_said_and_no_more(vote: Path) -> None:
     told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json", "--budget", "0.0025").stdout)
     assert told["cost"] == pytest.approx(0.002) and [a["reason"] for a in told["absent"]] == ["budget"]

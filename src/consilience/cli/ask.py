@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,7 @@ def ask(
       consilience ask runs/router --task recorded:answers.jsonl --example 17 --trace
     """
     from consilience.models.wrappers.budgeted import Budget
-    from consilience.reading import from_name
+    from consilience.reading import Free, from_name
 
     if (task is None) != (example is None) or (example is not None and question):
         raise ConfigError("ask takes a question, or --task and --example together")
@@ -69,10 +70,9 @@ def ask(
     with worn(find(team, allow_changes), store) as model:
         if memory is not None:
             saved.recall(model, saved.read_memory(memory))
-        live = sys.stdout.isatty() and not json
+        live = sys.stdout.isatty() and not json and isinstance(request.format, Free)
         scope = Scope(None if budget is None else Budget(budget), example=example or "", live=True)
-        follow = live or sys.stderr.isatty()
-        reply = asyncio.run(_listen(model, request, scope, live) if follow else _wait(model, request, scope))
+        reply = asyncio.run((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
     _show(reply, json, trace, live)
     if memory is not None:
@@ -113,21 +113,31 @@ def worn(model: Model, store: Path | None) -> Iterator[Model]:
         yield wear(model, opened, Meter())
 
 
+@contextmanager
+def _watching() -> Iterator[Callable[[str], None] | None]:
+    """A status line that says who is asked; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with err().status("asking") as status:
+        yield lambda told: status.update(escape(told))
+
+
 async def _wait(model: Model, request: Request, scope: Scope) -> Reply:
-    """The whole reply at once."""
-    [reply] = await model.generate(request, Draws(), scope)
+    """The whole reply at once: an answer that is to be read may be taken back until it is whole."""
+    with _watching() as watch:
+        [reply] = await model.generate(request, Draws(), replace(scope, watch=watch))
     return reply.read(request.format)
 
 
-async def _listen(model: Model, request: Request, scope: Scope, live: bool) -> Reply:
-    """Follow the stream: who is asked as a status line on stderr (on a terminal), and where stdout is one too (`live`), the
-    answer's text as it comes."""
+async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
+    """Follow the stream on a terminal: who is asked as a status line, then the answer's text as it comes."""
     reply = None
     with err().status("asking") as status:
         async for event in model.stream(request, Draws(), scope):
             if event.kind == "progress":
                 status.update(escape(event.text))
-            elif event.kind == "delta" and live:
+            elif event.kind == "delta":
                 status.stop()
                 sys.stdout.write(harmless(event.text))
                 sys.stdout.flush()
