@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -59,6 +60,7 @@ def bench(
         say_json([asdict(line) for line in outcome.leaderboard])
         return
     _tell_left_out(outcome.left_out)
+    _tell_fallbacks(outcome)
     _tell_unanswered(outcome)
     show_board(outcome.leaderboard)
     say(f"\nreport: {outcome.report}", style="bold")
@@ -98,6 +100,9 @@ def _price(plan: Plan, store: Path | None, json: bool) -> None:
                right=["questions", "calls", "tokens", "cost", "seconds", "at most"])
     say("\nRehearsed, no model was asked: from all members agreeing to all disagreeing. Draws that runs share count once in "
         "the total.", style="dim")
+    if any(one.cost is None for one in estimates):
+        say("cost ?: a member has no price. Give it one, in dollars per million tokens: {model: NAME, price: [PROMPT, COMPLETION]}",
+            style="dim")
 
 
 def _range(found: Range, show: Callable[[float], str] = lambda n: f"{n:,.0f}") -> str:
@@ -110,13 +115,23 @@ def _tell_left_out(left_out: Sequence[LeftOut]) -> None:
         whisper(f"left out: {one.name}{f' on {one.task}' if one.task else ''}: {one.reason}", style="yellow")
 
 
+def _tell_fallbacks(outcome: Outcome) -> None:
+    """On how many questions a method could not do what it does, and why."""
+    from consilience.bench.results import read_rows
+
+    lines = [line for line in outcome.leaderboard if line.fallbacks and line.kind == "method"]
+    rows = read_rows(outcome.folder) if lines else ()
+    why = Counter((row.method, row.task, row.fallback) for row in rows if row.fallback)
+    for line in lines:
+        reasons = [f"{reason} ({n})" for (method, task, reason), n in why.items() if (method, task) == (line.method, line.task)]
+        whisper(f"{line.method} fell back on {line.fallbacks} of {line.questions} questions of {line.task}: {', '.join(reasons)}",
+                style="yellow")
+
+
 def _tell_unanswered(outcome: Outcome) -> None:
     """What members did not answer, and why. NoAnswerError when nobody answered anything."""
     from consilience.bench.results import read_rows
 
-    for line in outcome.leaderboard:
-        if line.fallbacks and line.kind == "method":
-            whisper(f"{line.method} fell back on {line.fallbacks} of {line.questions} questions of {line.task}", style="yellow")
     silent = [line for line in outcome.leaderboard if line.unanswered]
     if not silent:
         return
@@ -145,6 +160,7 @@ def show_board(board: Sequence[Standing]) -> None:
                                                              if reference else "")
         show_table(["method", "level", "score", "95% interval", "difference", "verdict", "unread", "calls", "tokens", "cost",
                     "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"])
+        say("calls, tokens and seconds: mean per question; cost: of all questions; unread: no answer was found in the text", style="dim")
         if order := next((line.memory for line in lines if line.memory), ""):
             say(f"* with a memory of the questions before; their order (digest {order[:8]}) is part of the result", style="dim")
 

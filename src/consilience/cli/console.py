@@ -75,6 +75,8 @@ def seconds(amount: float | None) -> str:
     """A duration for eyes."""
     if amount is None:
         return "?"
+    if 0 < amount < 0.1:
+        return f"{amount * 1000:.0f} ms" if amount >= 0.001 else "< 1 ms"
     if amount < 60:
         return f"{amount:.1f} s"
     minutes, rest = divmod(round(amount), 60)
