@@ -22,7 +22,7 @@ SUCCESS = Wording(_SEEN + "They are held to be right. Say which way of thinking 
 FAILURE = Wording(_SEEN + "They are held to be wrong. Say what went wrong, and how to prevent it." + _FORM, ITEM)
 CONTRAST = Wording(_SEEN + "Compare them: what do the good ones have in common, where do others go astray?" + _FORM, ITEM)
 
-_FIELD = re.compile(r"^[\s#*\-\d.]*(title|description|content)\W*?:?\W*?[ \t]+(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(r"^[ \t#*\-\d.]*+(title|description|content)[^\w\n]*?[ \t](\S.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)

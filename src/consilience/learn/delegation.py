@@ -24,7 +24,7 @@ ACT = Wording(_SEEN + "Sub-task:\n<<<\n{job}\n>>>\nYour part in it:\n<<<\n{role}
               "sub-task in your part. When that answers the question, end with the answer. {instruction}", _ITEM)
 JUDGE = Wording("{question}\n\nSub-task:\n<<<\n{job}\n>>>\nResult:\n<<<\n{answer}\n>>>\n" + DATA + " Is the sub-task done? Reply with one word, "
                 "success (done and right), fail (wrong beyond repair) or continue (more work is needed), and a score from 0 to 1.")
-_TASK, _NEXT = re.compile(r"\btask\W*?:\s*(\S.*)", re.I | re.S), re.compile(r"^\W*next\b[^:\n]*:\W*(\S.*)$", re.I | re.M)
+_TASK, _NEXT = re.compile(r"\btask\W*?:\s*(\S.*)", re.I | re.S), re.compile(r"^[^\w\n]*+next\b[^:\n]*:\W{0,40}(\S.*)$", re.I | re.M)
 _ROLE = re.compile(r"^[ \t]*(?:\d+[.):]|[-*])[ \t]*(\S[^:\n]{0,60}:[ \t]*\S.*)$", re.MULTILINE)
 
 

@@ -111,10 +111,10 @@ def whole(text: str) -> Written:
 
 def short(text: str, words: int) -> str:
     """The first lines of a text that have so many words together; of a first line that is longer, its first words."""
-    kept: list[str] = []
+    kept, left = list[str](), words
     for line in text.splitlines():
-        left = words - sum(len(one.split()) for one in kept)
-        if len(line.split()) > left:
+        left -= len(line.split())
+        if left < 0:
             return "\n".join(kept) if kept else " ".join(line.split()[:words])
         kept.append(line)
     return "\n".join(kept)

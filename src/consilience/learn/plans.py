@@ -35,7 +35,7 @@ SEARCHES: Mapping[str, str] = {
     "rebase": "write many beginnings step by step, more of what looks good"}
 SUIT = Wording("{question}\n\nWhich way of solving suits this question?\n{ways}\nReply with its letter alone.", "{letter}) {text}\n")
 
-_LISTED = re.compile(r"^[ \t]*(?:\d+[.):]|[-*])[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_LISTED = re.compile(r"^[ \t]*(?:\d+[.):]|[-*])[ \t]*(\S(?:.*\S)?)[ \t]*$", re.MULTILINE)
 _SCORE = re.compile(r"(?:score|reward)\W*?(-?\d+(?:\.\d+)?)", re.IGNORECASE)
 
 

@@ -176,7 +176,7 @@ def _faults(made: Procedure) -> Iterator[str]:
 
 def code(text: str) -> str | None:
     """The program in a text: the last fenced block of Python that defines something, else the last one; None without any."""
-    found = re.findall(r"^[ \t]*```[ \t]*([^\n`]*)\n(.*?)(?:^[ \t]*```|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^[ \t]*```[ \t]*+([^\n`]*+)\n(.*?)(?:^[ \t]*```|\Z)", text, re.MULTILINE | re.DOTALL)
     blocks = [block.strip("\n") for label, block in found if re.fullmatch(r"(?:py(?:thon)?[\d.]*)?\s*", label, re.IGNORECASE)]
     defining = [block for block in blocks if re.search(r"^(?:async )?(?:def|class) ", block, re.MULTILINE)]
     return next(reversed(defining or blocks), None)

@@ -15,7 +15,7 @@ _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _ACTION = re.compile(r"<(search|answer)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?(?:information|search|answer|think)>", re.IGNORECASE)
 _LINE = re.compile(r"^[ \t]*(?:\d+[ \t]*[.):]|[-*])[ \t]*(\S.*)$", re.MULTILINE)
-_MENTION = re.compile(r"(?:step|sub-?task|result|#)\s*(\d+)", re.IGNORECASE)
+_MENTION = re.compile(r"(?:step|sub-?task|result|#)\s*(\d{1,9})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ async def named(request: Request, member: Member, draws: int) -> list[str]:
 
 def listed(text: str) -> set[str]:
     """Names in a list written with commas, semicolons or lines, in small letters; long ones are left out."""
-    parts = (" ".join(re.findall(r"[\w+#'-]+", part.lower())) for part in re.split(r"[,;\n]|\d+[.)]", text))
+    parts = (" ".join(re.findall(r"[\w+#'-]+", part.lower())) for part in re.split(r"[,;\n]|(?<!\d)\d+[.)]", text))
     return {part for part in parts if part and len(part) <= LONGEST}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_LINE = re.compile(r"^\W*(\d+)\s*[.:)]\s*(.+)$", re.MULTILINE)
+_LINE = re.compile(r"^[^\w\n]*+(\d{1,9})[ \t]*[.:)]\s*(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Parts:
     def read(cls, listed: str, depends: str) -> Parts:
         """From two numbered lists as models write them; numbers that are not listed are dropped."""
         texts = dict(_lines(listed))
-        return cls(texts, {n: frozenset(map(int, re.findall(r"\d+", text))) & frozenset(texts)
+        return cls(texts, {n: frozenset(map(int, re.findall(r"\d{1,9}", text))) & frozenset(texts)
                            for n, text in _lines(depends) if n in texts})
 
     @property

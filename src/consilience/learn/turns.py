@@ -15,7 +15,7 @@ GAIN, LOSS = 0.7, -0.3
 """What a simulation that ends in success, and any other, tells the turns on its path."""
 
 _VERDICT = re.compile(r"\b(success|fail|continue)", re.IGNORECASE)
-_SCORE = re.compile(r"(?<![\d.])(?:1(?:\.0*)?|0?\.\d+|0)(?![\d.]*\d)")
+_SCORE = re.compile(r"(?<![\d.])(?:1(?:\.0*+)?|0?\.\d++|0)(?![\d.]*\d)")
 
 
 @dataclass(slots=True, eq=False)

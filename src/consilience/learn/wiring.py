@@ -30,8 +30,8 @@ SEEK = Wording(
     "briefly about what the good ones share. Then write directions, one per line, of these kinds only:\nraise size 3\nlower edge 1 3"
     "\nraise role 2 assist\nraise role 3 fuse\nraise model 2 B")
 
-_DIRECTION = re.compile(r"\b(raise|lower)\s+(?:(size)\s+(\d+)|(role)\s+(\d+)\s+(fuse|assist)|(edge)\s+(\d+)\W+(\d+)|"
-                        r"(model)\s+(\d+)\W+([A-Z])\b)", re.IGNORECASE)
+_DIRECTION = re.compile(r"\b(raise|lower)\s+(?:(size)\s+(\d{1,9})|(role)\s+(\d{1,9})\s+(fuse|assist)|(edge)\s+(\d{1,9})\W+(\d{1,9})|"
+                        r"(model)\s+(\d{1,9})\W+([A-Z])\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from consilience.reading.equality import equal
 from consilience.reading.number import number, same
 from consilience.reading.text import answered, cut, last_sentence, refuses, sets
 
-_ENVIRONMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(?!\d+(?:\.\d+)?\s)(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_ENVIRONMENT = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|(?<!\\)\$(?!\d+(?:\.\d+)?\s)(.{1,2000}?)(?<!\\)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL)
 _MARK = re.compile(r"(?<!\\)\$|\\[(\[]")
 _SPACE = re.compile(r"\\[!,;: ]|\\q?quad\b|\\left\b|\\right\b|\s+|~")
 _DEGREES = re.compile(r"\^\{?\\circ\}?|\\degrees?\b|\u00b0")

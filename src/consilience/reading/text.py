@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 _END = "</think>"
+_RUN = re.compile(r"\s{100,}")
 _APOSTROPHE = "['\u2019]"
 _ABBREVIATION = r"(?<!\b[A-Z])(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|No|Mt|Ft|Co))(?<!\bMrs)(?<!\bv)"
 
@@ -51,11 +52,12 @@ _ECHO = 600
 
 
 def visible(text: str) -> str:
-    """What follows the end-of-thinking mark, stripped; empty when a `<think>` was never closed."""
+    """What follows the end-of-thinking mark, stripped; empty when a `<think>` was never closed. Long runs of white space, as
+    models write them that do not find an end, are one space or line break."""
     end = text.rfind(_END)
     if end >= 0:
         text = text[end + len(_END):]
-    return "" if "<think>" in text else text.strip()
+    return "" if "<think>" in text else _RUN.sub(lambda run: "\n" if "\n" in run[0] else " ", text.strip())
 
 
 def plain(text: str) -> str:

@@ -74,7 +74,7 @@ class CeoDiscussion(Method):
 def decision(text: str) -> tuple[bool, int, int, str]:
     """Whether to stop, people (1 to 4), tokens each, and the direction; what cannot be read is: go on, 2, no limit, none."""
     parts = [part.strip() for part in text.strip().splitlines()[-1].split(";")] if text.strip() else []
-    numbers = [int(n) for n in re.findall(r"\d+", "; ".join(parts[1:3]))]
+    numbers = [int(n) for n in re.findall(r"\d{1,9}", "; ".join(parts[1:3]))]
     people = min(4, max(1, numbers[0])) if numbers else 2
     budget = min(32000, numbers[1]) if len(numbers) > 1 else 0
     return bool(parts) and parts[0].lower().startswith("stop"), people, budget, "; ".join(parts[3:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -62,9 +61,8 @@ class Panel(Method):
 
 def parsed(text: str) -> dict[str, list[str]]:
     """The four lists of a verdict, from the outermost JSON object of a reply; empty when there is none."""
-    found = re.search(r"\{.*\}", text, re.DOTALL)
     try:
-        data: Any = json.loads(found[0]) if found else None
+        data: Any = json.loads(text[text.find("{"):text.rfind("}") + 1])
     except (ValueError, RecursionError):
         return {}
     if not isinstance(data, Mapping):
