@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, render, shuffled, stated
+from consilience.gather import Members, Wave, plurality, render, shuffled
+from consilience.learn.rounds import discussed, summary
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import write
 from consilience.registry import register
@@ -47,18 +48,15 @@ class MultiagentDebate(Method):
     """Stop when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
-        wave = await ask_all(members, request)
         talks: list[tuple[Message, ...]] = [() for _ in members]
-        last = wave
-        for _ in range(self.rounds - 1):
-            if self.early_stop and await agreed(request, wave):
-                break
-            last = await ask_again(last, [self._turn(request, last, talks, i) for i in range(len(members))])
-            wave = stated(wave, last)
-        vote, texts = await plurality(request, wave), shuffled(request, [r.text or "" for r in wave.replies])
-        if self.final == "vote" or self.early_stop and await agreed(request, wave):
-            return vote
-        return Last(members.role("judge"), put(request, "fuse", candidates=texts), vote)
+
+        async def turn(wave: Wave, number: int) -> list[Request | None]:
+            return [self._turn(request, wave, talks, i) for i in range(len(members))]
+
+        _, last = await discussed(request, members, self.rounds, turn, self.early_stop)
+        if self.final == "vote":
+            return await plurality(request, last)
+        return await summary(request, last, members.role("judge"), self.early_stop)
 
     def _turn(self, request: Request, wave: Wave, talks: list[tuple[Message, ...]], i: int) -> Request | None:
         """The conversation of member i with its next turn; None for a member that is absent or reads nobody."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, ask_again, ask_all, plurality, put, shuffled, stated
+from consilience.gather import Members, Wave, plurality, put, shuffled
+from consilience.learn.rounds import discussed
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -33,11 +34,11 @@ class MixtureOfAgents(Method):
         aggregator = members.role("aggregator")
         if self.layers == 1:
             return Last(aggregator, request, then=[m for m in members.ranking if m.model is not aggregator.model])
-        wave = last = await ask_all(members, request)
-        for _ in range(self.layers - 2):
-            fuse = self._fuse(request, wave)
-            wave = await ask_again(wave, [fuse] * len(members))
-            last = stated(last, wave)
+
+        async def layer(wave: Wave, number: int) -> list[Request | None]:
+            return [self._fuse(request, wave)] * len(members)
+
+        wave, last = await discussed(request, members, self.layers - 1, layer)
         return Last(aggregator, self._fuse(request, wave), await plurality(request, last))
 
     def _fuse(self, request: Request, wave: Wave) -> Request:

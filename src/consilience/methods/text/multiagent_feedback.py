@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, ask_some, plurality, put, shuffled, stated
+from consilience.gather import Members, Wave, ask_some, put, shuffled
+from consilience.learn.rounds import discussed, summary
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request, digest
@@ -35,17 +37,8 @@ class MultiagentFeedback(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
-        wave = last = await ask_all(members, request)
-        for turn in range(self.rounds - 1):
-            if self.early_stop and await agreed(request, wave):
-                break
-            wave = await ask_again(wave, await self._revisions(request, wave, turn))
-            last = stated(last, wave)
-        vote = await plurality(request, last)
-        if self.early_stop and await agreed(request, wave):
-            return vote.noting(agreed=True)
-        texts = shuffled(request, [r.text or "" for r in wave.replies])
-        return Last(members.role("summariser"), put(request, "fuse", candidates=texts), vote)
+        _, last = await discussed(request, members, self.rounds, partial(self._revisions, request), self.early_stop)
+        return await summary(request, last, members.role("summariser"), self.early_stop)
 
     async def _revisions(self, request: Request, wave: Wave, turn: int) -> list[Request | None]:
         """What each author is asked after reading its critics; None for those that have none."""

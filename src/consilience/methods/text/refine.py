@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled, stated
+from consilience.gather import Members, Wave, put, shuffled
+from consilience.learn.rounds import discussed, summary
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -33,19 +35,10 @@ class MultiagentRefine(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
-        wave = last = await ask_all(members, request)
-        for _ in range(self.rounds - 1):
-            if self.early_stop and await agreed(request, wave):
-                break
-            wave = await ask_again(wave, self._requests(request, wave))
-            last = stated(last, wave)
-        vote = await plurality(request, last)
-        if self.early_stop and await agreed(request, wave):
-            return vote.noting(agreed=True)
-        texts = shuffled(request, [r.text or "" for r in wave.replies])
-        return Last(members.role("summariser"), put(request, "fuse", candidates=texts), vote)
+        _, last = await discussed(request, members, self.rounds, partial(self._requests, request), self.early_stop)
+        return await summary(request, last, members.role("summariser"), self.early_stop)
 
-    def _requests(self, request: Request, wave: Wave) -> list[Request | None]:
+    async def _requests(self, request: Request, wave: Wave, turn: int) -> list[Request | None]:
         texts = [reply.text if reply is not None else None for reply in wave.firsts]
         found: list[Request | None] = []
         for i, own in enumerate(texts):

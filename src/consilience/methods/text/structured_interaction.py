@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from consilience.errors import TeamError
-from consilience.gather import Members, Wave, agreed, ask_again, ask_all, plurality, put, shuffled, stated
+from consilience.gather import Members, Wave, plurality, put, shuffled
+from consilience.learn.rounds import discussed
 from consilience.method import Cast, Count, Level, Method
 from consilience.registry import register
 from consilience.types import Reply, Request
@@ -45,12 +46,11 @@ class StructuredInteraction(Method):
 
     async def run(self, request: Request, members: Members) -> Reply:
         readers = edges(self.structure, len(members), self.matrix)
-        wave = last = await ask_all(members, request)
-        for _ in range(self.rounds - 1):
-            if self.early_stop and await agreed(request, wave):
-                break
-            wave = await ask_again(wave, [self._request(request, wave, i, readers[i]) for i in range(len(members))])
-            last = stated(last, wave)
+
+        async def turn(wave: Wave, number: int) -> list[Request | None]:
+            return [self._request(request, wave, i, sources) for i, sources in enumerate(readers)]
+
+        _, last = await discussed(request, members, self.rounds, turn, self.early_stop)
         voted = self.final == "vote" or last.best.reading is None
         return await plurality(request, last) if voted else last.best
 
