@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import yaml
+from typer.testing import CliRunner
 
 from consilience.bench import parse
+from consilience.cli.app import app
 from consilience.registry import method, methods
 from tests.cli.scene import call, recording
 
@@ -42,6 +44,12 @@ def test_every_method_has_a_page() -> None:
     for name, cls in methods().items():
         result = call("methods", name)
         assert result.exit_code == 0 and (not cls.paper or cls.paper[:30] in result.stdout), result.output
+        assert "quorum" in result.stdout, "what every method takes"
+
+
+def test_a_narrow_terminal_has_room_for_names_and_what_they_do() -> None:
+    shown = CliRunner().invoke(app, ["methods", "--level", "text"], env={"COLUMNS": "80"}).stdout
+    assert "calls per question" not in shown and max(map(len, shown.splitlines())) <= 80 and "panel " in shown
 
 
 def test_an_unknown_method_has_a_hint() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from consilience.cli.console import dollars, say, say_json, show_table
+from consilience.cli.console import dollars, out, say, say_json, show_table
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Model
@@ -20,6 +20,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 CELL = 110
 """Characters of a question that a table shows."""
+
+WIDE = 120
+"""Columns from which the table of methods has room for costs and needs."""
 
 
 def methods(
@@ -53,9 +56,10 @@ def methods(
     elif markdown:
         say(method_table(found))
     else:
-        show_table(["method", "level", "calls per question", "needs", "what it does"],
-                   [[cls.name, cls.level.value, cls.cost, needs(cls), first_sentence(cls)] for cls in found])
-        say("\nconsilience methods NAME shows paper, roles and options.", style="dim")
+        wide = out().width >= WIDE
+        show_table(["method", "level", *(["calls per question", "needs"] if wide else []), "what it does"],
+                   [[cls.name, cls.level.value, *([cls.cost, needs(cls)] if wide else []), first_sentence(cls)] for cls in found])
+        say("\nconsilience methods NAME shows paper, cost, roles and options.", style="dim")
 
 
 def first_sentence(cls: type[Method]) -> str:
@@ -128,6 +132,8 @@ _Blocks.add_representer(str, lambda dumper, text: dumper.represent_scalar(
 
 
 def _one_method(cls: type[Method], json: bool) -> None:
+    from consilience.registry import common_options, options_of
+
     told = facts(cls)
     if json:
         say_json(told)
@@ -145,10 +151,10 @@ def _one_method(cls: type[Method], json: bool) -> None:
         say("\nroles", style="bold")
         show_table(["role", "needs", "filled by", "part"],
                    [[r["name"], ", ".join(r["needs"]), r["default"] or "must be named", r["doc"]] for r in told["roles"]])
-    if told["options"]:
-        say("\noptions", style="bold")
-        show_table(["option", "type", "default", "meaning"],
-                   [[o["name"], o["type"], o["default"], o["doc"]] for o in told["options"]])
+    for head, options in (("options", options_of(cls)), ("options of every method", common_options())):
+        if options:
+            say(f"\n{head}", style="bold")
+            show_table(["option", "type", "default", "meaning"], [[o.name, o.type, o.default, " ".join(o.doc.split())] for o in options])
     first = next((f"{{{o['name']}: {o['default']}}}" for o in told["options"] if o["default"] not in ("required", "None")), "")
     say(f"\nin an experiment:  methods: [{{{cls.name}: {first}}}]" if first else f"\nin an experiment:  methods: [{cls.name}]",
         style="dim")
