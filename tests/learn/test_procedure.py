@@ -53,7 +53,8 @@ def test_what_is_wrong_is_said_in_one_line(phases: list[Any], more: dict[str, An
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["a: [\n", "- 1\n- 2\n", "just\ntext\n", "phases: 3\nanswer: x\n", "\n"])
+@pytest.mark.parametrize("text", ["a: [\n", "- 1\n- 2\n", "just\ntext\n", "phases: 3\nanswer: x\n", "\n",
+                                  "day: 2024-13-45\n", f"number: {'9' * 5000}\n"])
 def test_what_is_no_procedure_is_said(text: str) -> None:
     with pytest.raises(ConfigError, match="procedure(:| is not YAML)"):
         procedure(source(text))
@@ -95,3 +96,10 @@ def test_the_program_in_a_text(text: str, program: str | None) -> None:
 @given(st.text(), st.text(alphabet=st.characters(exclude_characters="`\r", exclude_categories=["Cs"]), min_size=1))
 def test_a_fenced_program_is_found_whatever_stands_before(before: str, program: str) -> None:
     assert code(f"{before.replace('`', '')}\n```python\n{program}\n```") == program.strip("\n")
+
+
+def test_values_that_no_file_holds_and_roles_that_mean_something_else_are_refused() -> None:
+    with pytest.raises(ConfigError, match="holds what no YAML file could"):
+        source({"phases": [{"role": "writer", "instruction": object(), "writes": "draft"}]})
+    with pytest.raises(ConfigError, match=r"phase 1 \(name\): no role can be called 'name'"):
+        procedure(source({"phases": [{"role": "name", "instruction": "Answer.", "writes": "draft"}]}))

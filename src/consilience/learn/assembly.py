@@ -11,7 +11,7 @@ from consilience.learn.procedure import Phase, Procedure, code, procedure
 from consilience.method import Last, Level, Method, Role
 from consilience.prompt import Written, data, places, worded, write
 from consilience.reading import Free
-from consilience.sandbox import Verdict, trial
+from consilience.sandbox import LONGEST, Verdict, trial
 from consilience.types import AnswerFormat, Reply, Request, Wording, digest
 
 DOCUMENT = 16384
@@ -37,8 +37,8 @@ class Procedural(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.seconds > 0:
-            raise ConfigError(f"{self.name}: seconds must be above 0, got {self.seconds}")
+        if not 0 < self.seconds <= LONGEST:
+            raise ConfigError(f"{self.name}: seconds must be above 0 and at most {LONGEST:g}, got {self.seconds}")
         roles = tuple(Role(role, default="none", doc=f"plays the {role}") for role in self.plan.roles)
         object.__setattr__(self, "roles", roles)
         object.__setattr__(self, "cost", str(self.plan.calls(self.turns)))

@@ -26,6 +26,8 @@ from consilience.errors import ConfigError, did_you_mean
 from consilience.prompt import places
 from consilience.types import Wording
 
+TAKEN = ("members", "memory", "method", "name", "self", "standing")
+"""Names of other things that a team is made of."""
 FOLDER = Path(__file__).with_name("procedures")
 """Where the packaged procedures lie."""
 
@@ -95,7 +97,10 @@ def packaged() -> dict[str, Path]:
 def source(given: str | Mapping[str, Any]) -> str:
     """A procedure as one text: the name of a packaged one, or YAML (of a file, or written in place). Raises ConfigError."""
     if isinstance(given, Mapping):
-        return str(yaml.safe_dump(dict(given), sort_keys=False, allow_unicode=True))
+        try:
+            return str(yaml.safe_dump(dict(given), sort_keys=False, allow_unicode=True))
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ConfigError(f"procedure: it holds what no YAML file could: {' '.join(map(str, error.args))}") from None
     if given in packaged() or "\n" in given:
         return given
     try:
@@ -112,7 +117,7 @@ def procedure(text: str) -> Procedure:
     where = f"procedure {text!r}" if named else "procedure"
     try:
         data = yaml.safe_load(named.read_text(encoding="utf-8") if named else text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:      # ValueError: the 13th month, a number too long
         raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, Mapping) or not isinstance(data.get("phases"), list):
         raise ConfigError(f"{where}: expected `phases:` with a list of phases, each with role, writes and instruction")
@@ -156,6 +161,8 @@ def _faults(made: Procedure) -> Iterator[str]:
     written: list[str] = []
     for number, phase in enumerate(made.phases, 1):
         who = _called(number, phase.role)
+        if phase.role in TAKEN:
+            yield f"{who}: no role can be called {phase.role!r}, which means something else where models are named for roles"
         if phase.writes in written:
             yield f"{who} writes {phase.writes!r}, which an earlier phase writes; give it another name"
         for name in phase.reads:

@@ -20,6 +20,8 @@ OUTPUT = 64 * 1024
 """Bytes of output, and of errors, after which a program is ended."""
 DISK = 16 * MIB
 """Bytes that a program may write in its own /tmp."""
+LONGEST = 86400.0
+"""Seconds that any program may take."""
 AT_ONCE = max(1, min(8, os.cpu_count() or 1))
 """Programs that run at the same time, per event loop."""
 START = 60.0
@@ -83,6 +85,7 @@ async def available() -> Engine:
 async def _execute(engine: Engine, code: str, seconds: float, memory: int, output: int) -> Outcome:
     slot = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     async with slot:
+        seconds = min(seconds, LONGEST)
         process, ready = await _start(engine, Limits(memory, DISK, math.ceil(seconds) + 1))
         streams = [asyncio.create_task(_capped(stream, output, process)) for stream in (process.stdout, process.stderr)]
         try:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from consilience.sandbox.run import Outcome, execute
 
@@ -66,14 +67,17 @@ async def trial(program: str, tests: str = "", *, seconds: float = 10.0) -> Verd
     return Verdict(passed, tuple(failed + hung), fault)
 
 
-def _told(output: str) -> Iterator[list[str]]:
-    """What the harness told, among what the program printed."""
+def _told(output: str) -> Iterator[list[Any]]:
+    """What the harness told, among what the program printed; what is cut off, or the program's own, is passed over."""
     for line in output.split("\n"):
         if line.startswith(MARK):
             try:
-                yield json.loads(line[1:])
-            except ValueError:      # cut off, or the program's own
+                one = json.loads(line[1:])
+            except (ValueError, RecursionError):
                 continue
+            match one:
+                case [] | [str()] | [str(), str() | None]:
+                    yield one
 
 
 def _fault(outcome: Outcome, seconds: float) -> str:

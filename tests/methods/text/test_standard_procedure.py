@@ -241,7 +241,7 @@ def test_procedures_are_told_apart() -> None:
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"procedure": "nowhere.yaml"}, "no packaged one, and no file"), ({"procedure": {"phases": [{**WRITER, "x": 1}]}}, "unknown key 'x'"),
-    ({"seconds": 0}, "seconds must be above 0"), ({"procedure": 3}, "option procedure")])
+    ({"seconds": 0}, "seconds must be above 0"), ({"seconds": float("inf")}, "seconds must be .* at most 86400"), ({"procedure": 3}, "option procedure")])
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         method("standard-procedure", options)
