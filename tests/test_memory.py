@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -101,3 +102,21 @@ def test_a_memory_that_cannot_be_written_or_read_says_so(tmp_path: Path) -> None
         write_memory({}, tmp_path / "file" / "memory.json")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_memory(tmp_path)
+    for text in ("[" * 100_000, '{"team": ' * 50_000, '{"team": {"sheet": "\\ud800"}}'):
+        (tmp_path / "odd").write_text(text)
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_memory(tmp_path / "odd")
+
+
+def test_a_memory_is_written_by_several_at_once_through_a_link_and_leaves_nothing_else(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    link.symlink_to(real)
+
+    def write(who: int) -> None:
+        for _ in range(40):
+            write_memory({"team": {"sheet": str(who) * 5000}}, link)
+            assert len(read_memory(link)["team"]["sheet"]) == 5000
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    write_memory({"team": "\ud800"}, link)
+    assert link.is_symlink() and read_memory(real) == {"team": "?"} and sorted(tmp_path.iterdir()) == [link, real]

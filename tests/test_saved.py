@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilience import saved
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, TeamError
 from consilience.gather import Members
 from consilience.method import Learned, Level, Method
 from consilience.methods.text.majority_vote import MajorityVote
@@ -139,7 +139,7 @@ def test_what_a_changed_team_lacks_is_named(tmp_path: Path, content: str, lack: 
         asyncio.run(team.generate(QUESTION))
 
 
-@pytest.mark.parametrize("content", [b"[1, 2]", b"\xff\xfe", b"{"])
+@pytest.mark.parametrize("content", [b"[1, 2]", b"\xff\xfe", b"{", b"[" * 100_000])
 def test_learned_files_that_hold_something_else_are_refused(tmp_path: Path, content: bytes) -> None:
     folder = saved.save(fitted(), tmp_path)
     (folder / "learned.json").write_bytes(content)
@@ -165,6 +165,7 @@ def test_environment_variables_fill_places(monkeypatch: pytest.MonkeyPatch) -> N
     ("method: majority-vote\nmembers: all\noptions: {drows: 2}\n", "Did you mean 'draws'"),
     ("method: majority-vote\nmembers: [{name: x}]\n", "a member needs `spec` or `team`"),
     ("method: majority-vote\nmembers: all\nformat: 99\n", "format 99"),
+    ("method: reconcile\nmembers: all\noptions: {prompts: {discuss: {text: hm, itme: x}}}\n", "Unexpected keyword argument"),
 ])
 def test_a_wrong_file_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "team.yaml").write_text(text)
@@ -194,3 +195,10 @@ def test_learned_survives_any_json(tmp_path_factory: pytest.TempPathFactory, val
     saved.write_learned(learned, folder)
     back = saved.read_learned(folder)
     assert back is not None and back.digest == learned.digest
+
+
+@pytest.mark.parametrize("role", ["name", "memory", "members", "self"])
+def test_a_role_with_the_name_of_something_else_is_no_role(tmp_path: Path, role: str) -> None:
+    (tmp_path / "team.yaml").write_text(f"method: multiagent-refine\nmembers: all\nroles: {{{role}: a}}\n")
+    with pytest.raises(TeamError, match=f"multiagent-refine has no role '{role}'.*summariser"):
+        saved.load(tmp_path, resolve)

@@ -10,8 +10,9 @@ import inspect
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -24,13 +25,14 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from consilience import __version__
-from consilience.errors import ConfigError, StoreError, did_you_mean
+from consilience.errors import ConfigError, StoreError, TeamError, did_you_mean
 from consilience.method import Learned, Method, Ordered
 from consilience.model import Model
 from consilience.registry import method as named_method
 from consilience.registry import methods
 from consilience.team import Team, ordered
 
+_TAKEN = {"self", *inspect.signature(Team).parameters}
 FORMAT = 1
 """Version of the folder's layout; a folder of another version is refused."""
 
@@ -188,7 +190,7 @@ def read_learned(folder: Path) -> Learned | None:
         if not isinstance(told, Mapping):
             raise ConfigError(f"{values} holds {type(told).__name__}, not what a team learned; fit it again")
         return Learned(told, _Found(load_file(arrays) if arrays.exists() else {}))
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         raise ConfigError(f"what the team in {folder} learned cannot be read ({error}); fit it again") from None
 
 
@@ -216,13 +218,15 @@ def _ordered_methods() -> list[str]:
 
 def write_memory(told: Mapping[str, Any], file: str | Path) -> None:
     """Write what `memories` gave, for people to read, change and clear. Raises StoreError where that is impossible."""
-    path = Path(file)
-    fresh = path.with_name(path.name + ".tmp")
+    path = Path(os.path.realpath(file))     # a link goes on pointing at it
+    fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")    # others may write it at the same time
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        fresh.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="replace")
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise StoreError(f"the memory {path} cannot be written: {error.strerror or error}") from None
 
 
@@ -232,7 +236,8 @@ def read_memory(file: str | Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         told = json.loads(text) if text.strip() else {}
-    except (OSError, ValueError) as error:
+        json.dumps(told, ensure_ascii=False).encode()       # escapes such as \\ud800 are no text that could be sent or kept
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"the memory {path} cannot be read: {error}") from None
     if not isinstance(told, dict):
         raise ConfigError(f"the memory {path} holds {type(told).__name__}, not the memories of teams by their place")
@@ -369,8 +374,10 @@ class _Loader:
         if content.format != FORMAT:
             raise ConfigError(f"{file} has format {content.format}, written by consilience {content.consilience or '?'}; "
                               f"this is {__version__}, which reads format {FORMAT}")
-        roles = {role: self.models(entries, file) for role, entries in content.roles.items()}
-        return Team(self.method(content, file.parent), self.models(content.members, file), name=content.name,
+        method, roles = self.method(content, file.parent), {r: self.models(entries, file) for r, entries in content.roles.items()}
+        if strange := sorted(roles.keys() & _TAKEN):
+            raise TeamError(f"{file}: {method.name} has no role {strange[0]!r}.{did_you_mean(strange[0], [r.name for r in method.roles])}")
+        return Team(method, self.models(content.members, file), name=content.name,
                     standing=content.standing, **roles)
 
     def method(self, content: TeamFile, folder: Path) -> Method:

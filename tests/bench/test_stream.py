@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -189,3 +190,18 @@ def test_a_kill_in_the_middle_changes_nothing_and_asks_nothing_twice(tmp_path: P
     assert kept(killed) == kept(calm) and kept(killed, "xolver") == kept(calm, "xolver") and len(kept(calm)["entries"]) == 16
     assert asked.keys() == undisturbed.keys()
     assert asked.total() - undisturbed.total() <= 2 * 2, "only calls under way at a kill may be made again"
+
+
+def test_another_benchmark_with_the_same_store_does_not_change_what_is_left(tmp_path: Path) -> None:
+    bench(tmp_path / "calm", [echo("a"), echo("b")])
+
+    def older(store: Store, value: Any) -> None:
+        [(key, _)] = store.items("memories")
+        asyncio.run(store.put("memories", key, value))
+
+    def watch(progress: Any) -> None:       # the other one is at its first question, as this one ends
+        if progress.method == "diary" and progress.done == N and progress.stage == "run":
+            with Store(tmp_path / "shared.sqlite") as store, ThreadPoolExecutor(1) as thread:
+                thread.submit(older, store, {"behind": 1, "teams": {"team": {"entries": ["one"]}}}).result()
+    bench(tmp_path / "one", [echo("a"), echo("b")], store=tmp_path / "shared.sqlite", progress=watch)
+    assert kept(tmp_path / "one") == kept(tmp_path / "calm") and diary(tmp_path / "one") == diary(tmp_path / "calm")

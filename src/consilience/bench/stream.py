@@ -35,7 +35,7 @@ class Stream:
 
     def __init__(self, model: Model, store: Store, examples: Sequence[Example], orders: Mapping[str, str],
                  identity: str) -> None:
-        self.model, self.store, self.examples, self.orders = model, store, examples, orders
+        self.model, self.store, self.examples, self.orders, self.known = model, store, examples, orders, False
         self.places = {example.id: i for i, example in enumerate(examples)}
         self.order = orders[examples[-1].id]
         self.key = f"{identity}{self.order}"
@@ -45,7 +45,8 @@ class Stream:
         Where that is not kept, the stream begins anew."""
         behind = min((self.places[example.id] for example in todo), default=len(self.examples))
         kept = self.store.get(BOOK, self.key)
-        if kept is None and not todo:
+        self.known = kept is not None or bool(todo)
+        if not self.known:
             return []
         start = kept["behind"] if kept is not None and kept["behind"] <= behind else 0
         recall(self.model, kept["teams"] if kept is not None and start else {})
@@ -56,8 +57,7 @@ class Stream:
         await self.store.put(BOOK, self.key, {"behind": self.places[example.id] + 1, "teams": memories(self.model)})
 
     def show(self, folder: Path, method: str, task: str) -> None:
-        """Write the memory as it is kept into a results folder."""
-        kept = self.store.get(BOOK, self.key)
-        if kept is not None:
+        """Write the memory into a results folder; in the store, another benchmark may be at another question."""
+        if self.known:
             name, of = (re.sub(r"[^\w.-]+", "-", text) for text in (method, task))
-            write_memory(kept["teams"], folder / MEMORY / of / f"{name}.json")
+            write_memory(memories(self.model), folder / MEMORY / of / f"{name}.json")

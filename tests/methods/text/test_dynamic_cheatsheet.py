@@ -72,3 +72,9 @@ def test_the_oldest_answers_go() -> None:
     for question in ("one?", "two?", "three?"):
         ask(team, question)
     assert [one["question"] for one in team.memory["solved"]] == ["two?", "three?"]
+
+
+def test_a_sheet_that_somebody_made_too_long_is_cut() -> None:
+    team, curator = team_of("no", {"sheet": "Try B.\n" * 5000, "solved": []}, words=4)
+    ask(team)
+    assert team.members[0].prompts[0].count("Try B.") == curator.prompts[0].count("Try B.") == 2    # type: ignore[attr-defined]
