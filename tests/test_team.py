@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 
 import pytest
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.methods.text.majority_vote import MajorityVote
 from consilience.reading import Choice
-from consilience.team import Team
+from consilience.team import Team, run_sync
 from consilience.types import Draws, Request
 from tests.members import Scripted, down
 
@@ -88,3 +90,30 @@ def test_a_model_error_outside_a_wave_is_no_answer() -> None:
     bad = Scripted("a", [ModelError("broken", reason="error")])
     with pytest.raises(NoAnswerError):
         asyncio.run(Team(MajorityVote(), [bad]).generate(QUESTION))
+
+
+def test_asking_from_the_loop_that_answers_is_an_error_and_an_interrupt_ends_the_work() -> None:
+    team = Team(MajorityVote(), [Scripted("a", ["A"])])
+
+    async def nested() -> str | None:
+        return team.ask(QUESTION).text
+    with pytest.raises(RuntimeError, match="await team.generate"):
+        run_sync(nested())
+    ended = threading.Event()
+
+    async def long() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, .1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_sync(long())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ended.wait(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +26,16 @@ _LATER = Wording("{question} Later: {items}", "* {text}\n")
 UNUSED = Wording("never said")
 
 
+class Box(list[int]):
+    """A value that is neither function nor class, and has no hash."""
+
+
+CLEAN, BOX = re.compile("x").sub, Box()
+"""A function of C, which has no module."""
+
+
 def later(request: Request) -> Request:
+    assert CLEAN("y", "x") == "y" and BOX == []
     return worded(request, _LATER, items=["x"])
 
 
@@ -56,6 +66,10 @@ def test_a_text_keeps_the_item_and_both_are_checked() -> None:
     assert chosen(Hints, {"later": Wording("{items}", "{number} {text}")}, "hints")["later"].item == "{number} {text}"
     with pytest.raises(ConfigError, match=r"prompt hint has no field {hnit}. Did you mean 'hint'"):
         chosen(Hints, {"hint": "{hnit}"}, "hints")
+    with pytest.raises(ConfigError, match="no prompt 1"):
+        chosen(Hints, {1: "x", "hint": "y"}, "hints")       # type: ignore[dict-item]
+    with pytest.raises(ConfigError, match="half of a character"):
+        chosen(Hints, {"hint": "\ud800 {hint}"}, "hints")
     with pytest.raises(ConfigError, match=r"item of prompt later has no field {name}"):
         chosen(Hints, {"later": Wording("{items}", "{name}")}, "hints")
 

@@ -416,5 +416,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine from synchronous code on one background event loop, so that it works inside notebooks too."""
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+    """Run a coroutine from synchronous code on one background event loop, so that it works inside notebooks too. It ends when
+    whoever waits for it is interrupted. RuntimeError when it is called on that loop, which would wait for itself."""
+    if asyncio._get_running_loop() is _loop():
+        work.close()
+        raise RuntimeError("this is asynchronous code already: `await team.generate(...)` instead of team.ask(...)")
+    running = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return running.result()
+    finally:
+        running.cancel()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from consilience.errors import ConfigError
 
@@ -121,6 +121,9 @@ _sampling = attrgetter(*(f.name for f in fields(Sampling)))
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A prompt as data: `text` with `{field}` places; a list field is written item by item with `item`."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+    """How one is read from a file: an unknown key is an error."""
 
     text: str
     item: str = "{number}. {text}\n"

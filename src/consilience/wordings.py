@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def _walk(value: Any, home: str, found: dict[str, Wording], seen: set[Any]) -> N
             used = scope.get(name)
             if isinstance(used, Wording):
                 found[name.strip("_").lower()] = used
-            elif getattr(used, "__module__", "").startswith((home, "consilience.learn")) and used not in seen:
+            elif isinstance(used, FunctionType | type) and used.__module__.startswith((home, "consilience.learn")) and used not in seen:
                 _walk(used, home, found, seen)
 
 
@@ -81,10 +82,12 @@ def chosen(cls: type, own: Mapping[str, str | Wording], who: str) -> dict[str, W
     """The user's wordings, checked: known names, and no fields but those of the default. A plain text keeps the default's
     item. Raises ConfigError."""
     known, made = wordings_of(cls), {}
-    for name, told in sorted(own.items()):
+    for name, told in own.items():
         if name not in known:
-            raise ConfigError(f"{who} has no prompt {name!r}.{did_you_mean(name, known) or ' It asks in the words of the request.'}")
+            raise ConfigError(f"{who} has no prompt {name!r}.{did_you_mean(str(name), known) or ' It asks in the words of the request.'}")
         wording = Wording(told, known[name].item) if isinstance(told, str) else told
+        if re.search("[\ud800-\udfff]", wording.text + wording.item):
+            raise ConfigError(f"{who}: prompt {name} holds half of a character, which cannot be sent: {wording.text[:80]!r}")
         _check(f"{who}: prompt {name}", places(wording), places(known[name]))
         _check(f"{who}: item of prompt {name}", places(Wording(wording.item)), ITEM)
         made[name] = wording
