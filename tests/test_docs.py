@@ -18,6 +18,8 @@ from typer.main import get_command
 from consilience import nursery
 from consilience.bench import parse
 from consilience.cli.app import app
+from consilience.method import Level
+from consilience.registry import methods
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -139,6 +141,11 @@ def test_generated_parts_are_up_to_date() -> None:
     spec.loader.exec_module(generate)
     stale = [path.name for path in generate.files() if generate.rewritten(path.read_text()) != path.read_text()]
     assert not stale, f"run `make docs`: {stale}"
+
+
+def test_the_guide_to_the_text_level_names_all_its_methods() -> None:
+    told = set(re.findall(r"`([\w-]+)`", (ROOT / "docs" / "text.md").read_text(encoding="utf-8")))
+    assert {name for name, cls in methods().items() if cls.level is Level.TEXT} <= told
 
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))

@@ -111,7 +111,7 @@ def test_the_quickstart_runs(tmp_path: Path) -> None:
 
 
 @needs_weights
-@pytest.mark.parametrize("name", ["vote", "nested"])
+@pytest.mark.parametrize("name", ["panel", "vote", "nested"])
 def test_embedded_teams_answer(name: str) -> None:
     result = call("ask", EXAMPLES / "teams" / f"{name}.yaml", "What is 17 + 25?", "--format", "number", "--trace",
                   "--max-tokens", 64)
