@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, ask_some, put, shuffled
+from consilience.gather import Members, Wave, ask_some, put
 from consilience.learn.rounds import discussed, summary
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
