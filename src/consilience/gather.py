@@ -21,7 +21,7 @@ from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, 
 from consilience.prompt import put, render
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
 from consilience.run import Run, clock
-from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token
+from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token, canonical
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,7 +208,12 @@ def stage_of(request: Request) -> str:
 
 def _content(request: Request) -> tuple[Any, ...]:
     """All of a request but its format: equal ones are further draws of one question."""
-    return (request.messages, request.form, request.fields, request.prefix, request.sampling, request.seed, request.tools)
+    content = (request.messages, request.form, request.fields, request.prefix, request.sampling, request.seed, request.tools)
+    try:
+        hash(content)
+    except TypeError:       # tools and tool calls may hold dictionaries
+        return (canonical(request.content()),)
+    return content
 
 
 def _read(reply: Reply, request: Request, asked: str, started: float) -> Reply:

@@ -271,3 +271,14 @@ def test_formula_rehearsal_and_calls_hold_together(name: str) -> None:
 
 def said_alike(request: Request, draw: int) -> Answer:
     return {"judge": "A", "route": "A", "check": "yes"}.get(request.form or "", "The answer is A.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tools_reach_the_members(name: str) -> None:
+    tools = ({"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}},)
+    members = speakers()
+    team = fitted(name, members)
+    for member in members:
+        member.asked.clear()
+    answer(Team(team.method, members, standing=STANDING, **roles_for(team.method)), QUESTION.having(tools=tools))
+    assert any(request.tools == tools for member in members for request in member.asked)

@@ -136,6 +136,7 @@ def failure(answer: Answer, **options: Any) -> ModelError:
     (error(400, "This model's maximum context length is 10 tokens"), "context", False, None),
     (error(400, "bad field"), "error", False, None),
     (raw(200, "<html>proxy login</html>", "text/html"), "error", True, None),
+    (raw(200, "{\"choices\": " + "[" * 100_000), "error", True, None),
     (raw(200, "{broken"), "error", True, None),
     (raw(200, "{}"), "error", True, None),
     (raw(200, "null"), "error", True, None),

@@ -254,7 +254,7 @@ def _bill(stories: Sequence[_Story], usage: Any) -> None:
 def _client_errors() -> tuple[type[Exception], ...]:
     import openai
 
-    return (openai.OpenAIError, ValueError, OSError, *transport_errors())
+    return (openai.OpenAIError, ValueError, RecursionError, OSError, *transport_errors())
 
 
 def _wire(model: str, url: str, dialect: str | None, api: str, without: Sequence[str], body: Mapping[str, Any]) -> Wire:
