@@ -49,7 +49,7 @@ def test_every_method_has_a_page() -> None:
 
 def test_a_narrow_terminal_has_room_for_names_and_what_they_do() -> None:
     shown = CliRunner().invoke(app, ["methods", "--level", "text"], env={"COLUMNS": "80"}).stdout
-    assert "calls per question" not in shown and max(map(len, shown.splitlines())) <= 80 and "panel " in shown
+    assert "calls per question" not in shown.splitlines()[0] and max(map(len, shown.splitlines())) <= 80 and "panel " in shown
 
 
 def test_an_unknown_method_has_a_hint() -> None:

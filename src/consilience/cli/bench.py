@@ -97,7 +97,8 @@ def _price(plan: Plan, store: Path | None, json: bool) -> None:
                [[one.method, one.task, one.questions or "", _range(one.calls), _range(one.tokens),
                  _range(one.cost, dollars) if one.cost is not None else "?", _range(one.seconds, seconds),
                  f"{one.formula_calls:,.0f}" if one.formula_calls is not None else "", one.note] for one in estimates],
-               right=["questions", "calls", "tokens", "cost", "seconds", "at most"])
+               right=["questions", "calls", "tokens", "cost", "seconds", "at most"],
+               spare=["questions", "seconds", "at most", "note", "task", "tokens"])
     say("\nRehearsed, no model was asked: from all members agreeing to all disagreeing. Draws that runs share count once in "
         "the total.", style="dim")
     if any(one.cost is None for one in estimates):
@@ -159,7 +160,8 @@ def show_board(board: Sequence[Standing]) -> None:
         about = f"{task}: {lines[0].questions} questions" + (f"; differences are to {reference}, the best single member on dev"
                                                              if reference else "")
         show_table(["method", "level", "score", "95% interval", "difference", "verdict", "unread", "calls", "tokens", "cost",
-                    "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"])
+                    "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"],
+                   spare=["level", "95% interval", "seconds", "tokens", "difference", "unread", "cost"])
         say("calls, tokens and seconds: mean per question; cost: of all questions; unread: no answer was found in the text", style="dim")
         if order := next((line.memory for line in lines if line.memory), ""):
             say(f"* with a memory of the questions before; their order (digest {order[:8]}) is part of the result", style="dim")

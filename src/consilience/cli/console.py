@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -54,15 +55,33 @@ def say_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
+FOLDED = 24
+"""Columns at least for a text that folds."""
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "",
-               right: Sequence[str] = ()) -> None:
-    """A table on stdout; `right` names the columns of numbers."""
+               right: Sequence[str] = (), spare: Sequence[str] = ()) -> None:
+    """A table on stdout; `right` names the columns of numbers, `spare` those that a narrow terminal does without, the first
+    ones first."""
+    rows = [["" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
+    wants = {column: max(map(cell_len, [column, *(row[i] for row in rows)])) for i, column in enumerate(columns)}
+    wants = {c: width if c in right or c == columns[0] else min(width, FOLDED) for c, width in wants.items()}
+    shown = list(columns)
+    for column in spare:
+        if sum(wants[c] + 2 for c in shown) - 2 > out().width:
+            shown.remove(column)
+    _draw(shown, [[cell for cell, column in zip(row, columns, strict=True) if column in shown] for row in rows], title, right)
+    if len(shown) < len(columns):
+        say(f"too narrow here for: {', '.join(c for c in columns if c not in shown)}", style="dim")
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, right: Sequence[str]) -> None:
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold",
                          no_wrap=column in right or column == columns[0])
     for row in rows:
-        table.add_row(*(Text("" if cell is None else harmless(str(cell))) for cell in row))
+        table.add_row(*map(Text, row))
     out().print(table)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from consilience.cli.console import dollars, out, say, say_json, show_table
+from consilience.cli.console import dollars, say, say_json, show_table
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Model
@@ -20,9 +20,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 CELL = 110
 """Characters of a question that a table shows."""
-
-WIDE = 120
-"""Columns from which the table of methods has room for costs and needs."""
 
 
 def methods(
@@ -56,9 +53,9 @@ def methods(
     elif markdown:
         say(method_table(found))
     else:
-        wide = out().width >= WIDE
-        show_table(["method", "level", *(["calls per question", "needs"] if wide else []), "what it does"],
-                   [[cls.name, cls.level.value, *([cls.cost, needs(cls)] if wide else []), first_sentence(cls)] for cls in found])
+        show_table(["method", "level", "calls per question", "needs", "what it does"],
+                   [[cls.name, cls.level.value, cls.cost, needs(cls), first_sentence(cls)] for cls in found],
+                   spare=["needs", "calls per question"])
         say("\nconsilience methods NAME shows paper, cost, roles and options.", style="dim")
 
 
