@@ -112,8 +112,8 @@ class Cast:
 class Last:
     """The last ask of a method, not yet made: `Team.generate` makes it, `Team.stream` streams it.
 
-    A member that fails or says nothing passes the ask on to the members of `then`, in order. `otherwise`, the best reply
-    so far, answers when the ask fails, cannot be read or cannot be paid.
+    A member that fails or says nothing passes the ask on to the members of `then`, in order, who are asked `instead` where
+    that is given. `otherwise`, the best reply so far, answers when the ask fails, cannot be read or cannot be paid.
     """
 
     member: Member
@@ -121,6 +121,11 @@ class Last:
     otherwise: Reply | None = None
     note: Mapping[str, Any] = field(default_factory=dict)
     then: Sequence[Member] = ()
+    instead: Request | None = None
+
+    def asks(self) -> list[tuple[Member, Request]]:
+        """Who is asked what, one after the other until somebody says something."""
+        return [(self.member, self.request), *((member, self.instead or self.request) for member in self.then)]
 
     @classmethod
     def ranked(cls, ranking: Sequence[Member], request: Request, **note: Any) -> Self:

@@ -215,9 +215,9 @@ class Team:
         _spend_all()
         reply: Reply | None = None
         failure: ModelError | NoAnswerError = NoAnswerError(f"{self.name}: no member produced any text")
-        for place, member in enumerate((last.member, *last.then)):
+        for place, (member, request) in enumerate(last.asks()):
             try:
-                reply = (await member.ask(last.request)).noting(**{**last.note, **({"fallback": True} if place else {})})
+                reply = (await member.ask(request)).noting(**{**last.note, **({"fallback": True} if place else {})})
             except (ModelError, NoAnswerError) as error:
                 member.run.absent.append(absence(member, error))
                 failure = error
@@ -292,11 +292,11 @@ class Team:
         failure: Exception = NoAnswerError(f"{self.name}: no member produced any text")
         last.member.run.watch = None
         _spend_all()
-        for place, member in enumerate((last.member, *last.then)):
+        for place, (member, request) in enumerate(last.asks()):
             spoken = False
-            yield Event("progress", f"{member.name}: {stage_of(last.request)}")
+            yield Event("progress", f"{member.name}: {stage_of(request)}")
             try:
-                async for event in member.stream(last.request):
+                async for event in member.stream(request):
                     spoken = spoken or event.kind == "delta"
                     if event.kind == "done" and event.reply is not None:
                         if not event.reply.text:

@@ -49,3 +49,9 @@ def test_otherwise_the_reasoner_thinks_by_itself(said: Answer) -> None:
     reasoner = Continuing("large", ["The answer is A."])
     assert run(said, reasoner).note["outline"] is False
     assert reasoner.asked[0] == QUESTION
+
+
+def test_after_an_outline_that_silences_it_the_reasoner_thinks_by_itself() -> None:
+    reasoner = Continuing("large", lambda request, draw: "" if request.prefix else "The answer is A.")
+    assert run("1. look", reasoner).reading == "A"
+    assert [bool(asked.prefix) for asked in reasoner.asked] == [True, False]

@@ -26,7 +26,7 @@ class ThoughtMani(Method):
     """An outliner writes key steps; the reasoner finds them in its own thinking block, already closed, and answers at once.
 
     Saves most of a reasoning model's thinking. When the outliner says that the question is too hard, fails or says nothing,
-    the reasoner thinks by itself. A reasoner that cannot continue a partial answer gets the outline in the question, which
+    the reasoner thinks by itself, as it does when it says nothing after the outline. A reasoner that cannot continue a partial answer gets the outline in the question, which
     is weaker. Wrong outlines hurt on hard mathematics.
     """
 
@@ -55,4 +55,4 @@ class ThoughtMani(Method):
         if reasoner.model.power(Continue) is None:
             return Last(reasoner, worded(request, TOLD, request.format, outline=outline), None, {"outline": True}, others)
         prefilled = request.having(prefix=f"{self.opened}{outline}{self.closed}")
-        return Last(reasoner, prefilled, None, {"outline": True}, ())
+        return Last(reasoner, prefilled, None, {"outline": True}, [reasoner, *others], request)
