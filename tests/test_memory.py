@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from consilience.errors import ConfigError, ModelError, NoAnswerError, StoreError
+from consilience.errors import ConfigError, ModelError, NoAnswerError, StoreError, TeamError
 from consilience.gather import Member, Members, Run
 from consilience.method import Last, Level, Ordered
 from consilience.models.wrappers.budgeted import Budget, Budgeted
@@ -71,6 +72,19 @@ def test_questions_and_draws_take_turns_and_loops_may_change() -> None:
         return [reply.note["number"] for [reply] in replies]
     assert asyncio.run(crowd()) == [0, 1, 2, 3] and asyncio.run(crowd()) == [4, 5, 6, 7], "a second event loop"
     assert [team.ask(Request.of("q")).note["number"] for _ in range(2)] == [8, 9]
+
+
+def test_two_event_loops_at_once_are_refused_and_threads_may_share_one() -> None:
+    team = Team(Counting(), [Scripted("a", ["yes"], delay=.2)])
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(ask, team)
+        time.sleep(.1)
+        with pytest.raises(TeamError, match="on another event loop"):
+            ask(team)
+        assert first.result().text == "yes" and team.memory == {"asked": 1}
+        team.members[0].delay = .001                # type: ignore[attr-defined]
+        list(pool.map(lambda _: team.ask(Request.of("q")), range(4)))
+    assert team.memory == {"asked": 5}
 
 
 def test_an_answer_that_the_budget_cuts_short_teaches_nothing() -> None:

@@ -202,3 +202,8 @@ def test_a_role_with_the_name_of_something_else_is_no_role(tmp_path: Path, role:
     (tmp_path / "team.yaml").write_text(f"method: multiagent-refine\nmembers: all\nroles: {{{role}: a}}\n")
     with pytest.raises(TeamError, match=f"multiagent-refine has no role '{role}'.*summariser"):
         saved.load(tmp_path, resolve)
+
+
+def test_a_number_without_end_is_saved_as_one(tmp_path: Path) -> None:
+    team = Team(MajorityVote(timeout=float("inf")), [*resolve("a"), *resolve("b")])
+    assert saved.load(saved.save(team, tmp_path), resolve).card.fingerprint == team.card.fingerprint

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from consilience.errors import TeamError
 from consilience.gather import Members
 from consilience.method import Last, Ordered
 from consilience.types import Reply, Request
@@ -19,7 +20,8 @@ class Keeper:
     def __init__(self, method: Ordered) -> None:
         self.method = method
         self._memory = self._next = method.first()
-        self._lock, self._loop = asyncio.Lock(), None
+        self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def told(self) -> Any:
@@ -32,8 +34,12 @@ class Keeper:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """This question's turn, once those that came before it are done."""
-        loop: Any = asyncio.get_running_loop()
+        """This question's turn, once those that came before it are done. Raises TeamError while another event loop has the
+        turn, which this one could not wait for."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop and self._loop is not None and self._loop.is_running() and self._lock.locked():
+            raise TeamError(f"a team with a memory ({self.method.name}) answers a question on another event loop; ask it on one "
+                            "loop, such as by team.ask(...) from any thread, or make a team for each")
         if loop is not self._loop:      # a lock belongs to the event loop on which it was first waited for
             self._lock, self._loop = asyncio.Lock(), loop
         async with self._lock:

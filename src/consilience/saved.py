@@ -154,7 +154,7 @@ def importable(module: str) -> bool:
 
 def plain_options(method: Method) -> dict[str, Any]:
     """The options as YAML writes them."""
-    return TypeAdapter(dict[str, Any]).dump_python(method.options(), mode="json")
+    return TypeAdapter(dict[str, Any], config=ConfigDict(ser_json_inf_nan="constants")).dump_python(method.options(), mode="json")
 
 
 def write_learned(learned: Learned, folder: Path) -> None:
