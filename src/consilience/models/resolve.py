@@ -74,8 +74,8 @@ class Resolver:
         """Exactly one model."""
         found = self.models(spec)
         if len(found) != 1:
-            names = ", ".join(m.card.name for m in found[:8])
-            raise ConfigError(f"{_show(spec)} names {len(found)} models ({names}, ...); name one of them")
+            names = ", ".join([m.card.name for m in found[:8]] + ["..."] * (len(found) > 8))
+            raise ConfigError(f"{_show(spec)} names {len(found)} models ({names}); name one of them, or a team.yaml of them")
         return found[0]
 
     def pool(self, spec: Spec | Sequence[Spec]) -> list[Model]:
