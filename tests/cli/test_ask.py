@@ -169,6 +169,17 @@ def test_a_memory_is_a_file_that_is_read_written_edited_and_cleared(tmp_path: Pa
     assert json.loads(file.read_text())["team"]["asked"] == 1
 
 
+def test_what_somebody_else_wrote_meanwhile_stands(tmp_path: Path) -> None:
+    file, theirs = tmp_path / "memory.json", '{"team": {"asked": 7}}'
+    writes = f"        open({str(file)!r}, 'w').write({theirs!r})\n        return await"
+    (tmp_path / "diary.py").write_text(DIARY.replace("        return await", writes))
+    team = tmp_path / "diary.yaml"
+    team.write_text(f"method: {tmp_path / 'diary.py'}:Diary\nmembers: ['recorded:{recording(tmp_path)}#ann']\n")
+    result = call("ask", team, QUESTION, "--memory", file)
+    assert result.exit_code == 2 and "meanwhile" in result.stderr and result.stdout, "the answer is shown all the same"
+    assert file.read_text() == theirs
+
+
 def test_a_team_without_a_memory_refuses_one(vote: Path, tmp_path: Path) -> None:
     result = call("ask", vote, QUESTION, "--memory", tmp_path / "memory.json")
     assert result.exit_code == 2 and "keeps no memory; methods that do: dynamic-cheatsheet" in " ".join(result.stderr.split())

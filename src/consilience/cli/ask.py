@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, StoreError
 from consilience.model import Model
 from consilience.types import Draws, Reply, Request, Scope
 
@@ -68,13 +68,16 @@ def ask(
     from consilience import saved
 
     with worn(find(team, allow_changes), store) as model:
+        before = saved.read_memory(memory) if memory is not None else {}
         if memory is not None:
-            saved.recall(model, saved.read_memory(memory))
+            saved.recall(model, before)
         live = sys.stdout.isatty() and not json and isinstance(request.format, Free)
         scope = Scope(None if budget is None else Budget(budget), example=example or "", live=True)
         reply = asyncio.run((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
     _show(reply, json, trace, live)
+    if memory is not None and saved.read_memory(memory) != before:
+        raise StoreError(f"somebody else wrote {memory} meanwhile: what they wrote stands, and this question is not remembered")
     if memory is not None:
         saved.write_memory(told, memory)
 
