@@ -42,3 +42,13 @@ def test_the_page_is_written_from_the_measurements(table: ModuleType, shipped: d
     assert table.DOCS.read_text().partition(table.MARK)[2].strip() == table.page(seeds).strip()
     kept = json.loads((HOME / "results.json").read_text())
     assert kept == json.loads(json.dumps(table.requirements_met(seeds)))
+
+
+@pytest.mark.parametrize("wanted", [
+    "oracle at least 25 above the best single member", "router fitted on dev at least 15 above", "most confident member above",
+    "confidence-weighted logits above", "vote of 9 above one sample, best skill", "merge above the better parent, pair chosen on dev",
+    "strong at least 15 above weak", "pairs: one round of refining above the best single member",
+    "owner's likelihood, AUC at least .75", "specialists judge sampled answers, at least 70%"])
+def test_what_the_pool_is_for_holds_for_every_training_seed(table: ModuleType, wanted: str) -> None:
+    met = table.requirements_met(table.read())[wanted]
+    assert len(met) == 3 and all(good for _, good in met.values()), met
