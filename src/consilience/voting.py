@@ -41,7 +41,7 @@ async def ask_in_waves(members: Sequence[Member], request: Request, n: int, coun
         now, left = left[:size], left[size:]
         wave = await attempt_each(now, [request] * size, n)
         heard = Wave((*heard.members, *wave.members), (*heard.by_member, *wave.by_member))
-        ahead = lead(await count(heard))
+        ahead = lead(await count(heard)) if left else 0.0
     check_quorum(heard)
     return heard
 
