@@ -25,8 +25,8 @@ EXTRAS = {
     "embed": (("model2vec", "sentence_transformers"), "other vectors of questions for routers (model2vec:NAME, sentence-transformers:NAME)"),
     "hub": (("datasets", "pyarrow"), "tasks from the hub, Parquet files"),
     "report": (("plotly",), "charts in report.html"),
-    "serve": (("fastapi", "uvicorn"), "the OpenAI-compatible server"),
-    "ray": (("ray",), "several machines"),
+    "serve": (("fastapi", "uvicorn"), "an OpenAI-compatible server of teams, to come: what it needs"),
+    "ray": (("ray",), "several machines, to come: what it needs"),
 }
 """Extra -> the modules that it brings, and what for."""
 
