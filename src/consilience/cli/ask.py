@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -76,10 +76,17 @@ def ask(
         reply = asyncio.run((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
     _show(reply, json, trace, live)
-    if memory is not None and saved.read_memory(memory) != before:
-        raise StoreError(f"somebody else wrote {memory} meanwhile: what they wrote stands, and this question is not remembered")
     if memory is not None:
-        saved.write_memory(told, memory)
+        _remember(told, before, memory)
+
+
+def _remember(told: Mapping[str, Any], before: Mapping[str, Any], file: Path) -> None:
+    """Write the memory, unless somebody else did so since it was read."""
+    from consilience import saved
+
+    if saved.read_memory(file) != before:
+        raise StoreError(f"somebody else wrote {file} meanwhile: what they wrote stands, and this question is not remembered")
+    saved.write_memory(told, file)
 
 
 def _of_task(task: str, example: str, seed: int) -> Request:
