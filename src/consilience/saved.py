@@ -30,9 +30,8 @@ from consilience.method import Learned, Method, Ordered
 from consilience.model import Model
 from consilience.registry import method as named_method
 from consilience.registry import methods
-from consilience.team import Team, ordered
+from consilience.team import TAKEN, Team, ordered
 
-_TAKEN = {"self", *inspect.signature(Team).parameters}
 FORMAT = 1
 """Version of the folder's layout; a folder of another version is refused."""
 
@@ -375,7 +374,7 @@ class _Loader:
             raise ConfigError(f"{file} has format {content.format}, written by consilience {content.consilience or '?'}; "
                               f"this is {__version__}, which reads format {FORMAT}")
         method, roles = self.method(content, file.parent), {r: self.models(entries, file) for r, entries in content.roles.items()}
-        if strange := sorted(roles.keys() & _TAKEN):
+        if strange := sorted(roles.keys() & TAKEN):
             raise TeamError(f"{file}: {method.name} has no role {strange[0]!r}.{did_you_mean(strange[0], [r.name for r in method.roles])}")
         return Team(method, self.models(content.members, file), name=content.name,
                     standing=content.standing, **roles)

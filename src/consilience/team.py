@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -356,6 +357,10 @@ class Team:
 
     def __repr__(self) -> str:
         return f"Team({self.method!r}, [{', '.join(m.card.name for m in self.members)}])"
+
+
+TAKEN = frozenset({"self", *inspect.signature(Team).parameters})
+"""Names of a team's other arguments, which no role can have."""
 
 
 def ordered(model: Model, place: str = "team") -> dict[str, Team]:

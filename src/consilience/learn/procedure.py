@@ -24,10 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consilience.errors import ConfigError, did_you_mean
 from consilience.prompt import places
+from consilience.team import TAKEN
 from consilience.types import Wording
 
-TAKEN = ("members", "memory", "method", "name", "self", "standing")
-"""Names of other things that a team is made of."""
 FOLDER = Path(__file__).with_name("procedures")
 """Where the packaged procedures lie."""
 
