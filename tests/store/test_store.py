@@ -233,6 +233,28 @@ def test_kill_nine_loses_nothing_that_was_handed_on(tmp_path: Path) -> None:
         store.check()
 
 
+CREATOR = """
+import sys, time
+from pathlib import Path
+from consilience.store.database import prepare
+
+folder, start = Path(sys.argv[1]), float(sys.argv[2])
+for i in range(100):
+    while time.time() < start + i * 0.01:
+        pass
+    prepare(folder / f"{i}.db")
+"""
+
+
+def test_processes_may_create_one_store_at_the_same_moment(tmp_path: Path) -> None:
+    start = str(time.time() + 2)
+    children = [subprocess.Popen([sys.executable, "-c", CREATOR, str(tmp_path), start]) for _ in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    for i in range(100):
+        with Store(tmp_path / f"{i}.db") as store:
+            store.check()
+
+
 def test_two_processes_do_not_both_pay(tmp_path: Path) -> None:
     n = 1500
     children = [_child(tmp_path, f"handed{i}", n, 40) for i in range(2)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 from consilience.errors import StoreError
 
 APPLICATION = 0x434F4E53
@@ -26,6 +28,12 @@ _TABLES = (
 )
 
 
+_PATIENTLY = Retrying(retry=retry_if_exception(lambda error: "locked" in str(error)), wait=wait_random(0, 0.05),
+                      stop=stop_after_delay(BUSY_SECONDS), reraise=True)
+"""When several processes turn a new file to write-ahead mode at once, SQLite tells some of them "locked" without any
+wait."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in write-ahead mode, shareable between threads under a lock; no implicit transactions."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -40,7 +48,7 @@ def prepare(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(path)
-        connection = connect(path)
+        connection = _PATIENTLY(connect, path)
     except (sqlite3.Error, OSError) as error:
         raise explain(error, path) from error
     try:
@@ -58,11 +66,12 @@ def prepare(path: Path) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Look at an existing file without touching it."""
+    """Look at an existing file without touching it, at one moment: another process may just be creating it."""
     if not path.exists() or path.stat().st_size == 0:
         return
     probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
     try:
+        probe.execute("BEGIN")
         application, version = _pragma(probe, "application_id"), _pragma(probe, "user_version")
         tables = probe.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     finally:
