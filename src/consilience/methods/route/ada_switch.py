@@ -47,9 +47,12 @@ class AdaSwitch(Stepwise):
     """Probability of a mistake above which a step is written again (1: never); none: the best of six on dev."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `threshold` among six on dev; with one given nothing is learned."""
         return self if self.threshold is not None else await self.choose(dev, cast, "threshold", THRESHOLDS)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Write step by step; `wrong` in the note holds the probability of a mistake at every check, None where it could not
+        be read. When both roles are one model, it answers alone."""
         local, cloud = members.role("local"), members.role("cloud")
         if local.card.fingerprint == cloud.card.fingerprint:
             return Last(cloud, request)

@@ -42,18 +42,24 @@ class AutoMix(Ordered):
     """Steps of the share of `yes` that policies tell apart."""
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """The member's answer; the evidence is the share of `draws` verdicts by which it holds its own answer right."""
         reply = (await ask_all([member], request)).by_member[0][0]
         return reply.noting(evidence=share(await own_word(request, reply, member, self.draws, 1.0)))
 
     def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
+        """All members; under a target also the cheapest alone and the dearest alone."""
         alone = [(order[0],), (order[-1],)] if self.aims else []
         return [*dict.fromkeys([tuple(order), *alone])]
 
     def plans(self, ladder: Ladder, order: Sequence[int]) -> list[Plan]:
+        """As any cascade; without a target behind two more, the cheapest alone and the dearest alone, which gains per dollar
+        are measured against."""
         found = super().plans(ladder, order)
         return found if self.aims else [Plan((order[0],)), Plan((order[-1],)), *found]
 
     def choices(self, climb: Climb, sure: np.ndarray, place: int) -> list[Choice]:
+        """For one rung, the policies to search over, each the list of bins of confidence that it passes on, found on the dev
+        questions with a verdict. The last member passes nothing on."""
         rows, last = sure >= 0, climb.order[-1]
         if place == last or not rows.any():
             return [[]]
@@ -72,6 +78,8 @@ class AutoMix(Ordered):
         return 2 + max(range(len(gains)), key=lambda i: -inf if isnan(gains[i]) else gains[i]), True
 
     def accepts(self, choice: Choice, sure: Any) -> Any:
+        """Whether an answer was judged at all and its bin is none of those of `choice`, which are passed on; for arrays, of
+        each."""
         import numpy as np
 
         return np.greater_equal(sure, 0) & ~np.isin(binned(sure, self.bins), choice)

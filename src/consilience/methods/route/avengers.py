@@ -53,6 +53,7 @@ class Avengers(Router):
             raise ConfigError("avengers: a target about money needs top: 1 and draws: 1; what a vote is worth is not seen on dev")
 
     def learn(self, table: Table) -> Learned:
+        """Centres of the groups, [groups, width], and what each member is worth in them, [groups, members]."""
         centres = self._centres(table)
         worth = worths(table.scores, nearest(table.x, centres), len(centres))
         worth = worth if self.score == "accuracy" else rank_scores(ranks(worth, table.standing, table.costs.mean(axis=0)))
@@ -67,9 +68,11 @@ class Avengers(Router):
             table.x, table.scores, self.near, self.beta, table.costs.mean(axis=0) if self.needs_costs else None)
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Mean of the members' worth over the `near` nearest groups, weighed by nearness: [questions, members]."""
         return blended(found.arrays["worth"], *nearby(x, found.arrays["centres"], self.near, self.beta))
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Ask the `top` members of the ranking and let them vote; when none of those can be read, the next in the ranking."""
         last = await super().run(request, members)
         if not self.compares or not isinstance(last, Last):
             return last

@@ -25,4 +25,5 @@ class BestOnDev(Method):
     reads: ClassVar = False
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask the best on dev; when it fails, the next best."""
         return Last.ranked(members.ranking, request)

@@ -41,7 +41,9 @@ class BoostedRouter(Router):
             raise ConfigError(f"{self.name}: a tree has at least 2 leaves and a rate above 0, got {self.leaves} and {self.rate}")
 
     def learn(self, table: Table) -> Learned:
+        """Trees per member, grown on the dev questions' vectors."""
         return Learned({}, fit_boosted(table.x, table.scores, self.trees, self.leaves, self.rate))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Sum of the trees' leaves: [questions, members]."""
         return boosted(found.arrays, x)

@@ -43,6 +43,8 @@ class Cascade(Ordered):
     given = property(lambda self: 0.5 if self.confidence == "ask" else None)
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """The member's answer, of several samples the one that most share; the evidence is the measure named by
+        `confidence`."""
         [replies] = (await ask_all([member], request, self.draws if sampled(self.confidence) else 1)).by_member
         if self.confidence != "ask":
             chosen, sure = await measure(request, replies, self.confidence)
@@ -50,6 +52,7 @@ class Cascade(Ordered):
         return replies[0].noting(evidence=float("yes" in await own_word(request, replies[0], member)))
 
     def choices(self, climb: Climb, sure: np.ndarray, place: int) -> list[Choice]:
+        """For one rung the thresholds to search over, or the one that `quantile` names."""
         if self.quantile is None:
             return super().choices(climb, sure, place)
         return [quantile([max(0.0, float(s)) for s in sure], self.quantile)]

@@ -51,9 +51,13 @@ class CascadeRouting(Aimed):
         check_name(self.embedding)
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for."""
         check_members(self, cast)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn from the members' dev answers who is worth considering (`pool`) and what an answer seen tells of those not
+        yet asked, then choose the price of money for the target. ConfigError where the target needs a cost that is
+        unknown."""
         asked, rows = await dev.replies(cast.members, extras=self.extras), distinct(dev.examples)
         whole = Table.made(tuple(m.card.name for m in cast.members), dev.examples, asked)
         costs_known(self, whole.costs, whole.names)
@@ -66,6 +70,8 @@ class CascadeRouting(Aimed):
         return self.with_learned(values, **guide.arrays())
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Ask members one after the other while another answer is expected to be worth its cost, and give the answer of the
+        highest expected quality. Without any, the members that were not asked, best on dev first."""
         if len(members) == 1:
             return Last(members[0], request)
         found = self.found()

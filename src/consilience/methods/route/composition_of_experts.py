@@ -44,6 +44,8 @@ class CompositionOfExperts(Router):
     """Groups of like questions where dev has no sub-tasks."""
 
     async def table(self, dev: Dev, cast: Cast) -> Table:
+        """Dev scores, with the members' billions of parameters beside them. ConfigError where `parameters` bounds numbers
+        that are unknown."""
         table, cards = await super().table(dev, cast), [m.card for m in cast.members]
         unknown = [c.name for c in cards if c.parameters is None]
         if self.parameters is not None and unknown:
@@ -51,6 +53,7 @@ class CompositionOfExperts(Router):
         return replace(table, also=(table.scores * 0 + [(c.parameters or 0) / 1e9 for c in cards],))
 
     def learn(self, table: Table) -> Learned:
+        """The kind of every dev question, the worth of the members in each kind, [kinds, members], and `theta`."""
         import numpy as np
 
         kinds, kind, worth = self._worth(table)
@@ -72,6 +75,8 @@ class CompositionOfExperts(Router):
         return slow if not slow.all() else ~used
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """The members' worth in the kind that most neighbours have; where that is fewer than `theta` of them, their dev
+        scores: [questions, members]."""
         import numpy as np
 
         table, theta = found.arrays["worth"], found.values["theta"]

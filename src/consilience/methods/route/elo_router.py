@@ -30,6 +30,7 @@ class EloRouter(Router):
     paper: ClassVar = "LLMRouter (ulab-uiuc/LLMRouter, 2025); Bradley and Terry, 1952"
 
     def learn(self, table: Table) -> Learned:
+        """Elo ratings by name, from all pairs of members on all dev questions, and each one's mean chance to win."""
         import numpy as np
 
         won = wins(table.scores).sum(axis=0)
@@ -38,6 +39,7 @@ class EloRouter(Router):
                        {"chance": chances(ratings)})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """The members' chances, the same for every question: [questions, members]."""
         import numpy as np
 
         return np.tile(found.arrays["chance"], (len(x), 1))

@@ -52,6 +52,7 @@ class FrugalGPT(Cascading):
         check_name(self.embedding)
 
     def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
+        """All ordered lists of up to `length` members; of large pools, of the members that the best pairs use."""
         pool = list(order)
         if len(pool) > POOL:
             pairs = ladder.plans([p for n in (1, 2) for p in permutations(pool, n)], self.max_latency)
@@ -60,13 +61,16 @@ class FrugalGPT(Cascading):
         return [p for n in range(1, min(self.length, len(pool)) + 1) for p in permutations(pool, n)]
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """The member's answer as it is; how sure it is, the scorer says."""
         return (await ask_all([member], request)).by_member[0][0]
 
     def learn(self, climb: Climb) -> tuple[np.ndarray, Learned]:
+        """Train the scorer on the dev answers; each is scored by what other folds taught: [members, questions]."""
         answers = [[r.text if r is not None else None for r in line] for line in climb.replies]
         texts, folds = climb.asked.texts, climb.asked.folds(self.folds)
         judge, sure = Judge.of(reader(self.embedding, texts, answers), texts, answers, climb.tried.scores, folds)
         return sure, Learned({}, judge.arrays())
 
     def sure(self, found: Learned, request: Request, reply: Reply, place: int) -> float:
+        """The scorer's probability that the member at this place answered right."""
         return Judge.restored(self.embedding, found.arrays).rate(request.question, reply.text, place)

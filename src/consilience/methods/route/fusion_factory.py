@@ -45,6 +45,8 @@ class FusionFactory(Router):
             raise ConfigError(f"{self.name}: {self.router} is no router that chooses before answering; knn-router would be")
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for the scenario `judge` without a model in that role, and for other members than it was fitted
+        for."""
         super().check(cast)
         if self.scenario == "judge" and not cast.roles["judge"]:
             raise TeamError(f"{self.name}: the scenario `judge` needs a model in the role `judge` that offers Verify")
@@ -53,10 +55,13 @@ class FusionFactory(Router):
         return method(self.router)  # type: ignore[return-value]
 
     async def table(self, dev: Dev, cast: Cast) -> Table:
+        """Dev scores; in the scenario `judge`, with the judge's scores of the same answers beside them."""
         table = await Table.of(dev, cast.members)
         return replace(table, also=(await judged(dev, cast.members, cast.roles["judge"][0]),)) if self.scenario == "judge" else table
 
     def learn(self, table: Table) -> Learned:
+        """What `router` learns from merit less cost, each normalised within its task. ConfigError where the scenario weighs
+        costs and one is unknown."""
         a, b = WEIGHTS[self.scenario]
         if b and not (table.costs == table.costs).all():
             raise ConfigError(f"{self.name}: the scenario {self.scenario!r} needs the cost of all members; give prices")
@@ -66,4 +71,5 @@ class FusionFactory(Router):
         return self._inner().learn(taught.among(told.nonzero()[0]) if told.any() else taught)
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """What `router` expects: [questions, members]."""
         return self._inner().worth(found, x, texts)

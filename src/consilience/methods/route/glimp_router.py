@@ -47,10 +47,13 @@ class GlimpRouter(Stepwise):
     """Whether the large model writes the answer from the trace, or the trace is the answer."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for a small model that gives no log-probabilities."""
         if "logprobs" not in (card := cast.roles["small"][0].card).settings:
             raise TeamError(f"glimp-router reads log-probabilities of its small model, which {card.name} does not give")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn the threshold from the entropies (nats) of the small model's dev steps: their quantile that leaves `share` of
+        the steps to the large one, or the best quantile for the target. ConfigError where it wrote none."""
         if self.threshold is not None:
             return self
         [alone] = await dev.replies([team(replace(self, threshold=inf, final="trace"), cast)])
@@ -61,6 +64,8 @@ class GlimpRouter(Stepwise):
         return await self.choose(dev, cast, "threshold", cuts) if self.aims else self.with_learned({"threshold": cuts[0]})
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Write step by step; `entropies` in the note are those of the small model's glimpses (nats). When both roles are one
+        model, it answers alone."""
         small, large = members.role("small"), members.role("large")
         if small.card.fingerprint == large.card.fingerprint:
             return Last(large, request)

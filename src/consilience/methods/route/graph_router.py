@@ -49,6 +49,8 @@ class GraphRouter(Router):
     """Questions per step."""
 
     def learn(self, table: Table) -> Learned:
+        """Train the messages along the dev graph, with some of its questions hidden and told; kept is what one vector needs,
+        a column per member (`out`), and the tasks' mean vectors."""
         kinds, place = categories(table.x, table.groups, self.tasks)
         tasks = unit(means(table.x, place, len(kinds)))
         x, cost = node(table.x, tasks[nearest(table.x, tasks)]), table.costs.mean(axis=0)
@@ -59,6 +61,7 @@ class GraphRouter(Router):
         return Learned({"slope": lean.slope}, {"align": weights["align"], "out": out, "base": lean.base, "tasks": tasks})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Dev score of each member moved by its edge to the question: [questions, members]."""
         tasks, align, out, base = (found.arrays[k] for k in ("tasks", "align", "out", "base"))
         worth: np.ndarray = base + found.values["slope"] * (node(x, tasks[nearest(x, tasks)]) @ align @ out.T)
         return worth

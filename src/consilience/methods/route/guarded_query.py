@@ -50,16 +50,20 @@ class GuardedQuery(Router):
     """Groups of like questions where dev has no sub-tasks."""
 
     def learn(self, table: Table) -> Learned:
+        """The domains, what tells a question's likeness to them, the least likeness `theta`, and the worth of the members in
+        each: [domains, members]."""
         kinds, kind = categories(table.x, table.groups, self.groups)
         arrays, theta = fit_guard(table.texts, kind, len(kinds), self.width if self.guard == "wide" else 0, self.delta)
         worth = clear(table.scores, kind, worths(table.scores, kind, len(kinds)), table.best, 1.0)
         return Learned({"theta": theta, "kinds": kinds}, {**arrays, "worth": worth})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """The members' worth in the likeliest domain: [questions, members]."""
         worth: np.ndarray = found.arrays["worth"][likeness(found.arrays, texts).argmax(axis=1)]
         return worth
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Refuse or defer a question of no domain, at no call of its own; ask the expert for all others."""
         own, like = self.found().values["own"], likeness(self.found().arrays, [request.question])[0]
         sure = float(like.max())
         rejected = sure <= 0 or sure < (own["theta"] if self.theta is None else self.theta)

@@ -40,10 +40,13 @@ class HybridLlm(Router):
     """Steps of training, of 200 questions each."""
 
     async def table(self, dev: Dev, cast: Cast) -> Table:
+        """Dev scores of `samples` answers of each member, the first in `scores`, the others beside them."""
         first, *more = [await Table.of(dev, cast.members, draw=draw) for draw in range(self.samples)]
         return replace(first, also=tuple(table.scores for table in more))
 
     def learn(self, table: Table) -> Learned:
+        """Which member is the large one, the tolerated gap, and a network that predicts the share of pairs of answers in
+        which a member is good enough."""
         import numpy as np
 
         cost = np.nan_to_num(table.costs.mean(axis=0))
@@ -57,6 +60,8 @@ class HybridLlm(Router):
         return Learned({"large": large, "gap": gap}, fit_mlp(table.x, labels, steps=self.steps))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Probability that the member is at least as good as the large one, less the gap (1 for that one): [questions,
+        members]."""
         import numpy as np
 
         chance = np.clip(mlp(found.arrays, x), 0, 1)

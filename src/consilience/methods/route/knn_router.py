@@ -36,11 +36,14 @@ class KnnRouter(Router):
     """Whether to ask the best member on dev unless the neighbours clearly speak for another."""
 
     def learn(self, table: Table) -> Learned:
+        """The dev questions' vectors and scores as they are; `k`, and the guard in standard errors, where they are not
+        given."""
         k = self.k or best_size(table.x, table.scores, table.costs.mean(axis=0) if self.needs_costs else None)
         guard = best_guard(table.x, table.scores, k) if self.guarded else 0.0
         return Learned({"k": k, "guard": guard}, {"known": table.x, "merit": table.scores})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Mean scores of the `k` nearest dev questions, guarded where asked for: [questions, members]."""
         merit, k = found.arrays["merit"], int(found.values["k"])
         near = neighbours(x @ found.arrays["known"].T, k)
         mean: np.ndarray = merit[near].mean(axis=1)

@@ -40,8 +40,10 @@ class LinearRouter(Router):
             raise ConfigError(f"{self.name}: c must be above 0, got {self.c}")
 
     def learn(self, table: Table) -> Learned:
+        """Ridge or logistic regression of each member's dev scores on the vectors."""
         found = fit_ridge(table.x, table.scores) if self.kind == "ridge" else fit_logistic(table.x, table.scores, self.c)
         return Learned({}, found)
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Predicted score, or probability to be right: [questions, members]."""
         return (linear if self.kind == "ridge" else logistic)(found.arrays, x)

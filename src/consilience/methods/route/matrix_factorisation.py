@@ -40,10 +40,13 @@ class MatrixFactorisation(Router):
     """Standard deviation of what is added to the question's vector in training."""
 
     def learn(self, table: Table) -> Learned:
+        """A linear map from the question's vector (and 1) to the log-odds of each member. Its start depends on the members'
+        names alone, so that their order changes nothing."""
         seeds = [crc32(name.encode()) for name in table.names]
         return Learned({}, {"odds": factorise(_beside(table.x), table.scores, seeds, self.width, self.steps, self.rate, self.noise)})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Mean chance of each member to win against the others: [questions, members]."""
         return chances(_beside(x) @ found.arrays["odds"].T)
 
 

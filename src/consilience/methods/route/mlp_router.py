@@ -44,7 +44,9 @@ class MlpRouter(Router):
                               f"{self.layers} and {self.decay}")
 
     def learn(self, table: Table) -> Learned:
+        """A network that predicts all members' scores at once."""
         return Learned({}, fit_mlp(table.x, table.scores, self.layers, self.steps, self.decay))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """The network's outputs: [questions, members]."""
         return mlp(found.arrays, x)

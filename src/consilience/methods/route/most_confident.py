@@ -30,4 +30,5 @@ class MostConfident(Method):
     """Mean or least token probability."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Ask all members once; give the readable answer that is surest by `confidence`."""
         return await surest(request, await ask_all(members, request), self.confidence)

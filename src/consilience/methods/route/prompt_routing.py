@@ -36,12 +36,14 @@ class PromptRouting(Method):
     """Longest routing reply."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for another number of descriptions than members, and for more members than letters."""
         if self.descriptions and len(self.descriptions) != len(cast.members):
             raise TeamError(f"prompt-routing got {len(self.descriptions)} descriptions for {len(cast.members)} members")
         if len(cast.members) > 26:
             raise TeamError(f"prompt-routing letters its members, at most 26; got {len(cast.members)}")
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Let the router name a member by its letter and ask that one; the best on dev where its word cannot be read."""
         if len(members) == 1:
             return Last(members[0], request)
         chosen = await self._choose(request, members)

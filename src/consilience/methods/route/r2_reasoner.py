@@ -42,10 +42,13 @@ class R2Reasoner(Method):
     """Most sub-tasks; a longer list has its tail done as one."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for more members than letters."""
         if len(cast.members) > 26:
             raise TeamError(f"r2-reasoner letters its members, at most 26; got {len(cast.members)}")
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Split the question, let the allocator name a member for each part, and solve the parts in order, each told of the
+        results before it; the last part answers. Without a split one member answers the whole."""
         if len(members) == 1:
             return Last(members[0], request)
         ladder = sorted(members, key=lambda m: (price_of(m.card), m.standing or 0.0, m.index))

@@ -25,5 +25,6 @@ class RandomMember(Method):
     reads: ClassVar = False
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask members in an order drawn by question, seed and draw; copies of one model are told apart."""
         lot = [members.run.stream, request.key()]
         return Last.ranked(sorted(members, key=lambda m: digest([*lot, m.card.fingerprint, m.copy])), request)

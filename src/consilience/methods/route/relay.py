@@ -39,9 +39,11 @@ class Relay(Stepwise):
     """Who begins; `weak` is the control in the reversed order."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `handover` among 0, 1, 2 and 4 on dev; with one given nothing is learned."""
         return self if self.handover is not None else await self.choose(dev, cast, "handover", HANDOVERS)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """The one begins, the other ends; when both roles are one model, it answers alone."""
         begins, ends = members.role("strong"), members.role("weak")
         if begins.card.fingerprint == ends.card.fingerprint:
             return Last(begins, request)

@@ -47,6 +47,8 @@ class RouterR1(Method):
     """Longest reply of a member to it."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Let the router reason and consult members in turns until it gives a readable answer; without one, the best on dev
+        answers. The note says whom it `asked`."""
         if len(members) == 1:
             return Last(members[0], request)
         router, asked, turns = members.role("router"), list[str](), list[Message]()

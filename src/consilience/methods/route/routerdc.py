@@ -61,11 +61,13 @@ class RouterDC(Router):
             raise ConfigError(f"routerdc: temperature must be above 0, got {self.temperature}")
 
     def learn(self, table: Table) -> Learned:
+        """Train the encoder and the members' vectors by contrast, and how far likeness moves dev scores (`slope`)."""
         group = nearest(table.x, kmeans(table.x, self.groups))
         contrast = Contrast(self.width, self.best, self.worst, self.negatives, self.temperature, self.weight)
         weights, lean = trained(table.x, table.scores, group, contrast, Descent(self.steps, self.lr), self.batch)
         return Learned({"slope": lean.slope}, {**weights, "base": lean.base})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Dev score of each member moved by the question's likeness to it: [questions, members]."""
         worth: np.ndarray = found.arrays["base"] + found.values["slope"] * likeness(found.arrays, x)
         return worth

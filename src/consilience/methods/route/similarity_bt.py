@@ -37,6 +37,8 @@ class SimilarityBt(Router):
     """Tiers that the members are grouped into by their ratings on all of dev, at most."""
 
     def learn(self, table: Table) -> Learned:
+        """Tiers of like members, how often each tier won on every dev question, and the ratings from all questions alike,
+        from which each question starts."""
         import numpy as np
 
         won = wins(table.scores)
@@ -50,6 +52,8 @@ class SimilarityBt(Router):
         return Learned({}, {"known": table.x, "won": outside.astype(np.float32), "tier": tier, "games": games, "start": start})
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Chance of each member's tier to win, rated on dev questions weighed by likeness to this one: [questions,
+        members]."""
         import numpy as np
 
         known, won, tier, games, start = (found.arrays[k] for k in ("known", "won", "tier", "games", "start"))

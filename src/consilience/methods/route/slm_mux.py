@@ -42,9 +42,11 @@ class SlmMux(Aimed):
     must_fit = property(lambda self: self.size > 0 or self.aims)
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for."""
         check_members(self, cast)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose the set of members that plays best on dev, of `size` or, under a target, of any size up to it."""
         if not self.must_fit:
             return self
         seen = await sampled(dev, cast.members, self.draws)
@@ -56,6 +58,8 @@ class SlmMux(Aimed):
                                   "expected": dict(settled.expected)})
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Ask the set `draws` times each; give the answer of whoever agrees with itself most. When nobody of it answers, the
+        others, best on dev first."""
         chosen = self.found().values["chosen"] if self.must_fit else range(len(members))
         try:
             wave = await ask_all([members[place] for place in chosen], request, self.draws)

@@ -40,7 +40,10 @@ class SvmRouter(Router):
             raise ConfigError(f"{self.name}: c must be above 0, got {self.c}")
 
     def learn(self, table: Table) -> Learned:
+        """A support vector machine per member, over at most `most` dev questions, and the curve from its margin to a
+        probability."""
         return Learned({}, fit_svm(table.x, table.scores, self.c, self.most))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Probability that each member is right: [questions, members]."""
         return svm(found.arrays, x)

@@ -46,15 +46,19 @@ class SymbolicMoe(Method):
         check_name("tfidf" if self.embedding == "letters" else self.embedding)
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for."""
         check_members(self, cast)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn the members' profiles over the skills that dev questions need, and who fuses best."""
         profiles, aggregator = await learn(dev, cast, self.draws, self.embedding)
         names = [m.card.name for m in cast.members]
         return self.with_learned({"members": names, "skills": list(profiles.skills), "aggregator": aggregator},
                                  profile=profiles.profile, space=profiles.space, usual=profiles.usual)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Name the question's skills, draw `experts` by their profiles, and let the aggregator fuse what they say. The
+        experts' vote stands when it fails; when no expert answers, it answers the question itself."""
         if len(members) == 1:
             return Last(members[0], request)
         values, arrays = self.found().values, self.found().arrays

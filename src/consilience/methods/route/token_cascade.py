@@ -41,10 +41,13 @@ class TokenCascade(Ordered):
     """Parts of dev, each judged by what the network learned from the others."""
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """The member's answer; the evidence is a list of features of its tokens' log-probabilities, empty where there are
+        none."""
         reply = (await ask_all([member], request)).by_member[0][0]
         return reply.noting(evidence=features(logprobs(reply)))
 
     def learn(self, climb: Climb) -> tuple[np.ndarray, Learned]:
+        """For every rung but the last, the rule that tells best whether deferring to the last member gains."""
         import numpy as np
 
         large, folds = climb.asked.scores[:, climb.order[-1]], climb.asked.folds(self.folds)
@@ -58,6 +61,7 @@ class TokenCascade(Ordered):
         return sure, Learned({"rules": values}, arrays)
 
     def sure(self, found: Learned, request: Request, reply: Reply, place: int) -> float:
+        """What the rung's rule makes of the answer's log-probabilities; never sure where it has none."""
         import numpy as np
 
         seen = reply.note["evidence"]

@@ -49,6 +49,8 @@ class TrainedRouter(Chooser):
     """Whether questions on which all members score alike are left out of training."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Train the router's adapter on dev, and choose the price of money on the questions that were held out. A team of one
+        needs no router."""
         if len(cast.members) == 1:
             return self.with_learned({"members": [cast.members[0].card.name]})
         tuning = Tuning(self.epochs, self.rate, self.batch, self.rank)
@@ -56,6 +58,8 @@ class TrainedRouter(Chooser):
         return self.priced(lesson.held, lesson.worth, lesson.facts, {}, None if self.aims else [0.0])
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask the member whose letter the tuned router finds likeliest, less its price; the best on dev when the router
+        fails."""
         if len(members) == 1:
             return Last(members[0], request)
         router = members.role("router")

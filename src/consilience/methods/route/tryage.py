@@ -37,13 +37,17 @@ class Tryage(Router):
     """Steps of training, of 200 questions each."""
 
     def learn(self, table: Table) -> Learned:
+        """A network that predicts all members' scores, and their mean seconds on dev."""
         seconds = [float(s) for s in table.seconds.mean(axis=0)]
         return Learned({"seconds": seconds}, fit_mlp(table.x, table.scores, steps=self.steps))
 
     def worth(self, found: Learned, x: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """The network's outputs, 1 - loss: [questions, members]."""
         return mlp(found.arrays, x)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Take the flags out of the question and ask, among the members within their limits, the one worth most after their
+        weights."""
         import numpy as np
 
         request, flags = strip_flags(request)

@@ -35,6 +35,8 @@ class VerifierFallback(Ordered):
     given = property(lambda self: None if self.threshold is None else squeezed(self.threshold))
 
     async def tries(self, request: Request, member: Member, members: Members) -> Reply:
+        """The member's answer, rated by the verifier; the evidence is its score squeezed to 0..1, and never sure without
+        one."""
         reply = (await ask_all([member], request)).by_member[0][0]
         score = await _rated(request, reply, members.role("verifier"))
         return reply.noting(evidence=UNREAD) if score is None else reply.noting(evidence=squeezed(score), score=score)
