@@ -37,6 +37,8 @@ class BestOfN(Method):
     compares = property(lambda self: self.choose == "sum")
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """The readable answer with the highest score, or by `sum` the group of equal answers with the highest sum; a vote
+        where nothing could be rated."""
         wave = await ask_all(members, request, self.draws)
         usable = [r for r in wave.replies if request.format is None or r.reading is not None]
         if not usable:

@@ -40,6 +40,8 @@ class AbstractionsFirst(Method):
     """Longest insight."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Let the abstractor write its insights, have every member solve the question by each, and vote; without an insight,
+        a plain vote."""
         ask = worded(request, ABSTRACT, Free()).sampled(max_tokens=self.max_tokens)
         drawn = await ask_some([members.role("abstractor")] * self.abstractions, [ask] * self.abstractions)
         insights = [r.text for r in drawn if r is not None and r.text]

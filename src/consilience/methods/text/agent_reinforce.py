@@ -49,11 +49,14 @@ class AgentReinforce(Method):
     """Of the search."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for, and for more members than letters."""
         check_members(self, cast)
         if len(cast.members) > 26:
             raise TeamError(f"agent-reinforce letters its members, at most 26; got {len(cast.members)}")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Draw graphs, try each new one on `questions` dev questions, and move the odds of edges and members to what paid,
+        for `steps` rounds; keep the graph with the best reward."""
         import numpy as np
 
         few, order, rng = some(dev, self.questions), ranked(cast), np.random.default_rng(self.seed)
@@ -76,4 +79,5 @@ class AgentReinforce(Method):
         return self.with_learned({"members": names, "graph": [node.row for node in nodes], **more})
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask along the graph; its last node answers."""
         return await flow(request, members, [Node.of(row) for row in self.found().values["graph"]])

@@ -44,6 +44,8 @@ class AtomOfThoughts(Method):
     """Most contractions (the paper: at most three)."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Answer, then let the question be contracted and answered again, as long as the judge sides with the shorter
+        question's answer and with no earlier one."""
         solver, state = members.role("solver"), request
         answer = await ask_ranked([solver, *(m for m in members.ranking if m.model is not solver.model)], request)
         for turn in range(self.depth):

@@ -43,6 +43,8 @@ class Blackboard(Method):
     """Times that a member is asked to name its action."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Rounds of agents that read the board and act on it, until enough of them conclude; without that the best on dev
+        answers from the board."""
         agents, lot = members.ranking, [members.run.stream, request.key()]
         board, asked = list[Entry](), [0] * len(agents)
         for turn in range(1, self.iterations + 1):

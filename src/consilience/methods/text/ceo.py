@@ -41,6 +41,8 @@ class CeoDiscussion(Method):
     """Rounds at most."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """The leader says each round who works how, and when to stop; the best member on dev works, the others object, the
+        solver revises."""
         ranking, best, feedback = members.ranking, None, "none"
         for turn in range(self.rounds):
             ask = worded(request, DECIDE, Free(), solution=best.text or "" if best else "none yet", feedback=feedback)

@@ -54,6 +54,8 @@ class Cochain(Method):
     """Whether the answer is checked against the notes in a second call."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Draw facts and advice from right dev answers, stage by stage (the skill or task of a question), and merge facts
+        that say the same."""
         few = some(dev, self.questions)
         stages, reader = [e.skill or e.task for e in few.examples], cast.roles["extractor"][0]
         found = [await extract(reader, stages[i], few.examples[i].question, said)
@@ -62,6 +64,8 @@ class Cochain(Method):
         return self.with_learned(Knowledge(tuple(dict.fromkeys(stages)), tuple(facts), tuple(advice)).values)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Solve with the facts around the question and the likeliest chain of advice, then check the answer against them.
+        Without either, the best member on dev answers plainly."""
         known, (best, *others) = Knowledge.of(self.found().values), members.ranking
         facts = [str(fact) for fact in known.around(request.question, self.hops, self.facts)]
         advice = known.chain(request.question, self.beam)

@@ -48,9 +48,11 @@ class MultiagentDebate(Method):
     """Stop when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Debate for `rounds`, then vote or let the judge sum up."""
         talks: list[tuple[Message, ...]] = [() for _ in members]
 
         async def turn(wave: Wave, number: int) -> list[Request | None]:
+            """What each member is asked next: the others' last answers, after all that it said and heard."""
             return [self._turn(request, wave, talks, i) for i in range(len(members))]
 
         _, last = await discussed(request, members, self.rounds, turn, self.early_stop)

@@ -53,6 +53,7 @@ class DynamicCheatsheet(Ordered):
     """Earlier answers kept in the variant `retrieval`; the oldest go."""
 
     async def step(self, request: Request, members: Members, memory: Cheatsheet) -> tuple[Reply | Last, Cheatsheet]:
+        """Answer with the sheet as it is and curate it afterwards; by `retrieval` first write one from like questions."""
         memory = replace(memory, sheet=short(memory.sheet, self.words))     # people may write in it too
         if self.variant == "retrieval":
             near = await alike(members, request.question, [one.question for one in memory.solved], self.similar)

@@ -42,6 +42,7 @@ class Eigen(Method):
     """Times that answers are rated, and the weak ones checked again; 0 rates none."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Draft, check, repair by the others' drafts, judge, and select: each of the steps once."""
         wave = await ask_all(members, request)
         wave = stated(wave, await ask_again(wave, [self._check(request, r, "none") for r in wave.firsts]))
         texts = [r.text if r is not None else None for r in wave.firsts]

@@ -39,6 +39,8 @@ class FusionOfN(Method):
     """Share of all candidates that must agree for their answer to be given without fusing; 1 fuses all but unanimous ones."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Take the vote where a share of `agreement` says the same or all texts are equal; else let the fuser write from all
+        of them, shuffled."""
         wave = await ask_all(members, request, self.draws)
         vote = await plurality(request, wave)
         texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
@@ -67,4 +69,5 @@ class AggLm(FusionOfN):
     paper: ClassVar = "The Majority is not always right (AggLM), arXiv 2509.06870"
 
     def ask(self, request: Request, texts: list[str]) -> Request:
+        """The attempts with the aggregator's own wording."""
         return worded(request, AGGREGATE, request.format, attempts=texts)

@@ -44,6 +44,8 @@ class Halo(Method):
     """Most times that a role speaks in one sub-task, each with one judgement."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Set subtasks one by one and search for each its chain of experts, until answers agree or `subtasks` are done; a
+        plain vote where that comes to nothing."""
         job, results = await Job.of(request, members), list[Reply]()
         for _ in range(self.subtasks):
             todo = await job.next(self.experts)

@@ -44,9 +44,12 @@ class HeterogeneousSwarm(Method):
     """Of the search."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for."""
         check_members(self, cast)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Move `particles` through matrices [members, members], each decoded to a graph and scored on `questions` dev
+        questions; keep the best graph seen."""
         import numpy as np
 
         few, order, rng = some(dev, self.questions), ranked(cast), np.random.default_rng(self.seed)
@@ -72,4 +75,5 @@ class HeterogeneousSwarm(Method):
         return self.with_learned({"members": names, "graph": [node.row for node in graph], **more})
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask along the graph; its last node answers."""
         return await flow(request, members, [Node.of(row) for row in self.found().values["graph"]])

@@ -47,11 +47,14 @@ class InsightToSolve(Method):
     """Whether the solution is refined once (I2S+)."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Keep the dev questions that somebody answered rightly, with that answer and their vectors."""
         right = {dev.examples[i].question: said for i, said in (await right_answers(dev, cast.members)).items()}
         encoder, texts = fitted("tfidf", list(right) or [""]), list(right)
         return self.with_learned({"questions": texts, "answers": [*right.values()]}, known=encoder.encode(texts), **encoder.arrays())
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Compare the question with the nearest right ones, draw insights from that, and solve with them; without any, the
+        solver answers plainly."""
         solver, demos = members.role("solver"), self._nearest(request.question)
         others = [m for m in members.ranking if m.model is not solver.model]
         compared = await optional(solver, worded(request, COMPARE, Free(), demos=demos)) if demos else None

@@ -43,6 +43,7 @@ class KnowledgeCard(Method):
     """Longest paragraph."""
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Ask the members that know something for a card each, and let the answerer answer with those."""
         answerer = members.role("answerer")
         cards = await self._cards(request, members, answerer)
         ask = worded(request, ANSWER, request.format, cards=shuffled(request, cards)) if cards else request

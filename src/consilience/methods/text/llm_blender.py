@@ -48,9 +48,11 @@ class LlmBlender(Method):
     """Longest verdict."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for a judge without the power that `judging` needs."""
         check_needs(f"{self.name} with judging={self.judging!r}", "its judge", cast.roles["judge"], POWERS[self.judging])
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Compare the members' readable answers in pairs; fuse the `top` of them, or give the winner where that is 1."""
         wave = await ask_all(members, request)
         spoken = sorted(legible(wave.replies), key=lambda reply: place_of(wave.speaker(reply)))
         by_text = {r.text or "": r for r in reversed(spoken)}

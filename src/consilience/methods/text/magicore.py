@@ -49,14 +49,18 @@ class Magicore(Method):
     """Most steps of a solution that `process` rates; 0 without that model."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for a process verifier without `steps`, and the reverse."""
         if bool(self.steps) != bool(cast.roles["process"]):
             raise TeamError(f"magicore: steps is {self.steps} and {len(cast.roles['process'])} models are named for the role "
                             "'process'; name one and say how many steps it rates (such as steps: 8), or neither")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Mean and spread of the verifiers' scores of dev answers, by which questions are told hard."""
         return self.with_learned(await usual(dev, cast.members, (*cast.roles["verifier"], *cast.roles["process"]), self.steps))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Vote weighed by the verifiers; as long as that says that the question is hard, refine the answers and vote again. A
+        plain vote where nothing could be rated."""
         known, verifiers = self.found().values, (*members.roles["verifier"], *members.roles["process"])
         wave, groups, turns = await ask_all(members.ranking, request, self.draws), list[list[Rated]](), 0
         try:

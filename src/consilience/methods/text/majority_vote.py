@@ -43,6 +43,8 @@ class MajorityVote(Method):
     extras = property(lambda self: frozenset({"logprobs"} if self.weights == "likelihood" else ()))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Ask (by `stop`, until the vote cannot turn any more) and count; without a readable answer the best member's stands.
+        `unasked` in the note counts the draws that were spared."""
         if self.stop == "never" or self.weights == "log-odds":
             wave = await ask_all(members, request, self.draws)
         else:

@@ -31,6 +31,7 @@ class MedoidVote(Method):
     """Samples taken from each member."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """The readable answer that is likest to all others by shared words (F1); with fewer than three, a plain vote."""
         wave = await ask_all(members, request, self.draws)
         replies = legible(wave.replies)
         if len(replies) < 3:

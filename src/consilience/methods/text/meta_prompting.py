@@ -49,6 +49,8 @@ class MetaPrompting(Method):
     """Most experts called in one turn; further calls of it are ignored."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Let the conductor consult experts in turns until it states its answer; without one, the best on dev answers. The
+        note says which `experts` were asked."""
         conductor, turns, asked = members.role("conductor"), list[Message](), list[str]()
         told = [f"{m.name}: {m.card.description or 'a model'}" for m in members]
         opened = worded(request, OPENED, request.format, members=told).having(format=None)

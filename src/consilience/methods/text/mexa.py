@@ -39,10 +39,12 @@ class Mexa(Method):
     """Experts asked at most; with no more members than that, all are."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for more members than letters."""
         if len(cast.members) > 26:
             raise TeamError(f"mexa letters its members, at most 26; got {len(cast.members)}")
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Choose the experts, ask them, and let the aggregator write from what they say; their vote stands when it fails."""
         chosen = members.ranking if len(members) <= self.experts else await self._choose(request, members)
         wave = await ask_all(chosen, request)
         vote = (await plurality(request, wave)).noting(experts=[m.name for m in chosen])

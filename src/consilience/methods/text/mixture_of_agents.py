@@ -31,11 +31,14 @@ class MixtureOfAgents(Method):
     """Layers including the aggregator's; 1 is the aggregator alone."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Let all members answer from the layer before, and the aggregator from the last; its members' vote stands when that
+        fails."""
         aggregator = members.role("aggregator")
         if self.layers == 1:
             return Last(aggregator, request, then=[m for m in members.ranking if m.model is not aggregator.model])
 
         async def layer(wave: Wave, number: int) -> list[Request | None]:
+            """All members are asked the same: the wave before, fused."""
             return [self._fuse(request, wave)] * len(members)
 
         wave, last = await discussed(request, members, self.layers - 1, layer)

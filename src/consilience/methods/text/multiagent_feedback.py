@@ -37,6 +37,7 @@ class MultiagentFeedback(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Rounds of feedback and revision, then the summariser's answer."""
         _, last = await discussed(request, members, self.rounds, partial(self._revisions, request), self.early_stop)
         return await summary(request, last, members.role("summariser"), self.early_stop)
 

@@ -46,6 +46,8 @@ class Panel(Method):
     """Longest verdict."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Ask all, let the judge write its verdict on their answers, and the writer the answer from both. The vote stands
+        when it fails, and where only one answered."""
         wave = await ask_all(members, request)
         texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
         vote = await plurality(request, wave)

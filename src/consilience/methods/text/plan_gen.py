@@ -48,6 +48,8 @@ class PlanGen(Method):
     """Of what members write."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Search for a plan and its solution, by one search or the one that paid most so far, until a reward of `enough`; the
+        best rewarded answer wins, a vote among them where nothing was rated."""
         limits = await constrained(request, members.role("planner"))
         shop = Workshop(request, members, members.role("verifier"), limits, self.depth, self.temperature)
         names = await ordered(request, members.role("planner")) if self.search == "mixture" else [self.search]

@@ -50,6 +50,8 @@ class ReasoningBank(Ordered):
     """Longest reply of the extractor."""
 
     async def step(self, request: Request, members: Members, memory: Bank) -> tuple[Reply | Last, Bank]:
+        """Answer with the lessons of like questions, then draw new ones from how it went; the oldest beyond `keep` are
+        forgotten."""
         known = memory.experiences
         near = await alike(members, request.question, [one.question for one in known], self.retrieved)
         ask = noted(request, [str(lesson) for i in near for lesson in known[i].lessons])

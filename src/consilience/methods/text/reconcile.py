@@ -45,6 +45,8 @@ class ReConcile(Method):
     """Rounds of discussion at most."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Discuss the groups of answers with their reasons and confidence until all agree or `rounds` are over, then vote by
+        confidence."""
         first = worded(request, FIRST, request.format)
         wave = await ask_all(members, first)
         groups = await self._groups(request, wave)

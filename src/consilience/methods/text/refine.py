@@ -35,6 +35,7 @@ class MultiagentRefine(Method):
     """Answer at once when all readings agree."""
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Rounds in which every member refines its answer by the others', then the summariser's answer."""
         _, last = await discussed(request, members, self.rounds, partial(self._requests, request), self.early_stop)
         return await summary(request, last, members.role("summariser"), self.early_stop)
 

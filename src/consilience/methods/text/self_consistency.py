@@ -46,6 +46,7 @@ class SelfConsistency(Method):
     extras = property(lambda self: frozenset({"logprobs"} if self.weights == "likelihood" else ()))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """The vote of the best member on dev with itself; when it fails, that of the next."""
         *better, last = members.ranking
         for member in better:
             with suppress(NoAnswerError):

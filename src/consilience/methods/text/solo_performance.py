@@ -51,6 +51,7 @@ class SoloPerformance(Method):
     cost: ClassVar = "1"
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """One call in which the model plays its personas; the note says which, and whether the answer was marked as such."""
         reply = await ask_ranked(members.ranking, worded(request, PERFORM, request.format))
         text = reply.text or ""
         return concluded(reply, request.format).noting(personas=participants(text), marked=after_mark(text) is not None)

@@ -41,4 +41,5 @@ class StandardProcedure(Procedural):
 
     @property
     def plan(self) -> Procedure:
+        """The procedure that the option names or holds; ConfigError that says what is wrong with one."""
         return procedure(str(self.procedure))

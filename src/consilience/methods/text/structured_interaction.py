@@ -42,12 +42,16 @@ class StructuredInteraction(Method):
     """Stop when all readings agree."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for a matrix that does not fit the number of members."""
         edges(self.structure, len(cast.members), self.matrix)
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Rounds in which every member sees the answers of those that the structure names, then the vote, or the best
+        member's answer where that can be read."""
         readers = edges(self.structure, len(members), self.matrix)
 
         async def turn(wave: Wave, number: int) -> list[Request | None]:
+            """What each member is asked next, from the answers that it may see."""
             return [self._request(request, wave, i, sources) for i, sources in enumerate(readers)]
 
         _, last = await discussed(request, members, self.rounds, turn, self.early_stop)

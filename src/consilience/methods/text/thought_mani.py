@@ -44,6 +44,8 @@ class ThoughtMani(Method):
     """What ends it."""
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Put the outline into the reasoner's thoughts, or tell it where thoughts cannot be begun for it; a question without
+        outline, or that the outliner calls hard, it answers plainly."""
         outliner, reasoner = members.role("outliner"), members.role("reasoner")
         ask = worded(request, OUTLINE, Free()).sampled(max_tokens=self.outline_tokens)
         said = await optional(outliner, ask)

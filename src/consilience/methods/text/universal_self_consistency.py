@@ -41,11 +41,13 @@ class UniversalSelfConsistency(Method):
     """Longest reply of the selector."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for more answers than letters."""
         if len(cast.members) * self.draws > 26:
             raise TeamError(f"{self.name} letters its answers, at most 26; {len(cast.members)} members with {self.draws} "
                             "draws give more")
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Let the selector name the answer that agrees most with the others; a plain vote where its word cannot be read."""
         wave = await ask_all(members, request, self.draws)
         replies = legible(wave.replies)
         if len(replies) < 2:

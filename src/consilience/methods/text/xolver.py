@@ -50,6 +50,8 @@ class Xolver(Ordered):
     """Problems that are kept; the oldest go."""
 
     async def step(self, request: Request, members: Members, memory: Episodes) -> tuple[Reply | Last, Episodes]:
+        """Invent roles, then rounds in which all attempt, are judged and share the best attempts, until all of those are held
+        right; the verifier writes the answer. NoAnswerError where nobody wrote a text."""
         planned = await optional(members.role("planner"), worded(request, PLAN, Free(), number=str(self.agents + 1)))
         parts = roles((planned.text or "") if planned is not None else "", self.agents)
         episodes = await episodes_for(request, members, memory, self.similar, self.recall)
