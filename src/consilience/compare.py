@@ -55,6 +55,7 @@ def tally(groups: Sequence[Class]) -> dict[str, Any]:
 def winner(groups: Sequence[Class], wave: Wave) -> Reply:
     """First reply of the heaviest class; ties to the class whose best voter is better on dev, then team order."""
     def rank(group: Class) -> tuple[float, float, int]:
+        """Most weight, then the best voter on dev, then the first in team order."""
         voters = [wave.speaker(r) for r in group.replies]
         return (-round(group.weight, 9), -max(v.standing or 0.0 for v in voters), min(v.index for v in voters))
 
@@ -70,6 +71,7 @@ async def plurality(request: Request, wave: Wave) -> Reply:
 def stated(before: Wave, after: Wave) -> Wave:
     """The later wave, but for members whose later text states no answer and whose earlier one did: a comment is no vote."""
     def read(replies: Sequence[Reply]) -> bool:
+        """Whether a member's first reply could be read."""
         return bool(replies) and replies[0].reading is not None
 
     pairs = zip(before.by_member, after.by_member, strict=True)

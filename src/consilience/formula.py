@@ -31,6 +31,7 @@ def most_calls(method: Method, members: int) -> float | None:
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     def of(child: ast.expr) -> Any:
+        """The value of a part."""
         return _value(child, names)
 
     match node:

@@ -30,6 +30,7 @@ class Keeper:
 
     @told.setter
     def told(self, told: Any) -> None:
+        """Raises ConfigError where it is none of this method's; None empties the memory."""
         self._memory = self._next = self.method.first() if told is None else self.method.recalled(told)
 
     @asynccontextmanager

@@ -133,6 +133,7 @@ class Team:
 
     @memory.setter
     def memory(self, told: Any) -> None:
+        """Raises ConfigError for a method that keeps none, and for values that are none of its memory."""
         if self._keeper is None:
             raise ConfigError(f"{self.name} keeps no memory: {self.method.name} answers each question by itself")
         self._keeper.told = told

@@ -37,11 +37,19 @@ class Task(Protocol):
     """A named set of questions with a dev and a test split, disjoint by content."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables and results call it."""
+        ...
+
     @property
-    def dev(self) -> Sequence[Example]: ...
+    def dev(self) -> Sequence[Example]:
+        """What methods learn from."""
+        ...
+
     @property
-    def test(self) -> Sequence[Example]: ...
+    def test(self) -> Sequence[Example]:
+        """What is reported."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ async def _rehearse(plan: Plan, rehearsal: Rehearsal) -> list[_Bill]:
     cast = {m.card.fingerprint: Rehearsing(m, i, rehearsal) for i, m in enumerate(plan.pool)}
 
     def stand_in(model: Model) -> Model:
+        """A rehearsing model in the place of this one; a team keeps its method, unless it merges."""
         if isinstance(model, Team):
             return stand_in(model.members[0]) if _merges(model) else over(model, stand_in)
         return cast.setdefault(model.card.fingerprint, Rehearsing(model, len(cast), rehearsal))

@@ -136,6 +136,7 @@ def _task(task: Questions) -> dict[str, Any]:
 def _guess(task: Questions) -> float:
     """The expected score of answering by chance: 1/options where there are options, else 0."""
     def one(form: Any) -> float:
+        """Chance to guess one question."""
         if isinstance(form, YesNo):
             return 0.5
         return 1 / form.n if isinstance(form, Choice) else 0.0

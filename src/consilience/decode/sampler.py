@@ -56,6 +56,7 @@ class Plan:
            texts: Sequence[Sequence[int]], device: torch.device) -> Plan:
         """The plan of rows; `texts` are the ids so far (prompt and new), which the repetition penalty looks at."""
         def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+            """One setting of all rows, [rows, 1]."""
             return torch.tensor(values, dtype=dtype, device=device)[:, None]
 
         drawn = [s for s in samplings if not s.greedy]

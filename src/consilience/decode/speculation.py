@@ -39,6 +39,7 @@ class _Cycle:
     """Whether the drafter's distribution of the token after its draft is known."""
 
     def counts(self) -> list[int]:
+        """How many tokens are drafted in each row."""
         return [len(row.draft) for row in self.rows]
 
 
@@ -51,6 +52,7 @@ class Speculating:
         self.members = read_by(spec.combiner, len(feeds))
 
     def write(self, places: Sequence[int], rows: Sequence[Row], plan: Plan) -> None:
+        """One cycle of drafting and judging for whole rows; one token in lockstep for those that a member has left."""
         left = [i for i, row in enumerate(rows) if row.gone]
         if left:
             part = plan.part(left)

@@ -102,6 +102,7 @@ def _reader(tokenizer: PreTrainedTokenizerBase) -> Any:
         return lambda token: bytes(letters[c] for c in token) if all(c in letters for c in token) else token.encode()
     if kinds & {"Metaspace", "Replace", "ByteFallback"}:
         def sentence_piece(token: str) -> bytes:
+            """Bytes of a token: `<0x..>` is one byte, the lower block a space."""
             found = _BYTE.fullmatch(token)
             return bytes([int(found[1], 16)]) if found else token.replace("\u2581", " ").encode()
         return sentence_piece

@@ -41,6 +41,7 @@ class Lockstep:
         self.feeds = [feeds[m] for m in self.members]
 
     def write(self, places: Sequence[int], rows: Sequence[Row], plan: Plan) -> None:
+        """One token for each row, drawn as the combiner scores it."""
         logits = torch.stack([feed.ask(places, rows)[0] for feed in self.feeds])
         scores = self.combine(logits, rows)
         take(rows, scores, plan.choose(scores, [row.emitted for row in rows]))
@@ -79,6 +80,7 @@ class HandingOver:
         self.prepared = material.prepared(policy)
 
     def write(self, places: Sequence[int], rows: Sequence[Row], plan: Plan) -> None:
+        """One token for each row: members are asked until the policy can say who writes it."""
         sight = self._first(rows, plan)
         move = self._decide(sight, rows)
         for _ in self.feeds:
@@ -238,6 +240,7 @@ class Mixing(HandingOver):
 
     def _taker(self, author: int, union: Union | None) -> Callable[[Row, int, Mark | None], str]:
         def by_member(row: Row, token: int, mark: Mark | None) -> str:
+            """Take a token of the author's vocabulary; the others are told its bytes."""
             vocabulary, bridge = self.material.vocabularies[author], _bridge(row)
             if token in vocabulary.ends:
                 return row.take_piece(b"", True)
@@ -245,6 +248,7 @@ class Mixing(HandingOver):
             return row.take_piece(vocabulary.pieces[token], False, mark and (mark[0], ()))
 
         def by_all(row: Row, token: int, mark: Mark | None) -> str:
+            """Take a piece of the union of vocabularies; an empty one ends the text."""
             piece = union.pieces[token] if union is not None else b""
             if not piece:
                 return row.take_piece(b"", True)

@@ -108,6 +108,8 @@ class Cascading(Aimed):
         return sorted(range(len(cards)), key=lambda i: (price_of(cards[i]), standing[i] if standing else 0.0))
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Try the members on dev, then keep the list and thresholds that the target asks for. ConfigError where it speaks of
+        money and a cost is unknown, TargetError where no setting meets it."""
         climb = await climbed(self, dev, cast)
         for table in (climb.asked, climb.tried):
             costs_known(self, table.costs, table.names)
@@ -133,9 +135,11 @@ class Cascading(Aimed):
         return Ladder(tried, asked, sure, climb.read, accept), choices
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for other members than those that it was fitted for."""
         check_members(self, cast)
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Try the rungs in order until one is sure; then ask the last, and without any answer so far whoever is no rung."""
         if len(members) == 1:
             return Last(members[0], request)
         *rungs, last = [members[place] for place in self.climbs(members)]
@@ -175,23 +179,29 @@ class Ordered(Cascading):
     must_fit = property(lambda self: self.given is None or self.aims)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """As any cascade; where the class gives what rungs take and no target is stated, nothing is learned."""
         return await super().fit(dev, cast) if self.must_fit else self
 
     def climbs(self, members: Members) -> list[int]:
+        """What was learned, else all members by `order`."""
         if self.must_fit:
             return super().climbs(members)
         return self.ordered([m.card for m in members], [m.standing or 0.0 for m in members])
 
     def choice(self, place: int) -> Choice:
+        """What was learned, else what the class gives."""
         return super().choice(place) if self.must_fit else self.given
 
     def ordered(self, cards: Sequence[Card], standing: Sequence[float] | None) -> list[int]:
+        """All members from cheap to dear, or in team order."""
         return super().ordered(cards, standing) if self.order == "price" else list(range(len(cards)))
 
     def early(self, order: Sequence[int]) -> Sequence[int]:
+        """All but the last."""
         return order[:-1]
 
     def lists(self, ladder: Ladder, order: Sequence[int]) -> list[tuple[int, ...]]:
+        """All members, in their order."""
         return [tuple(order)]
 
 
@@ -207,6 +217,7 @@ class Rung(Method):
     compares = property(lambda self: self.of.compares)
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Try the member at `place`."""
         return await self.of.tries(request, members[self.place], members)
 
 

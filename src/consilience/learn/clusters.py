@@ -106,6 +106,7 @@ def ranks(worth: np.ndarray, standing: np.ndarray, cost: np.ndarray) -> np.ndarr
     import numpy as np
 
     def one(line: np.ndarray) -> np.ndarray:
+        """Ranks in one group, from 0."""
         order = np.lexsort((np.nan_to_num(cost, nan=np.inf), -np.round(standing, 12), -np.round(line, 12)))
         return np.argsort(order)
 

@@ -110,11 +110,13 @@ def trained(x: np.ndarray, scores: np.ndarray, group: np.ndarray, contrast: Cont
     members = (scores - scores.mean(axis=1, keepdims=True) - standing + standing.mean())[here].T @ x[here] @ turn
 
     def slope(w: Weights, step: int) -> Weights:
+        """Gradient on a random batch."""
         rows = rng.choice(here, min(batch, len(here)), replace=False)
         near = Triples.drawn(group[rows], contrast.others, rng)
         return contrast.slope(w, x[rows], good[rows], bad[rows], near)[1]
 
     def lean(w: Weights) -> Lean:
+        """How far likeness moves the scores of the held-out questions."""
         return Lean.of(likeness(w, x[held]), scores[held], standing, likeness(w, x[here]).mean(axis=0))
 
     found = descent.down({"turn": turn, "members": _unit(members)[0]}, slope, lambda w: lean(w).gain)

@@ -77,6 +77,7 @@ async def flow(request: Request, members: Members, nodes: Sequence[Node]) -> Las
 def ranked(cast: Cast) -> list[int]:
     """Places of the members, best on dev first (ties: cheaper, then team order)."""
     def rank(i: int) -> tuple[float, float, int]:
+        """Better on dev first, then the cheaper, then team order, which alone counts without dev."""
         return (0.0, 0.0, i) if cast.standing is None else (-cast.standing[i], price_of(cast.members[i].card), i)
 
     return sorted(range(len(cast.members)), key=rank)

@@ -78,6 +78,7 @@ def fit_wide(x: np.ndarray, domain: np.ndarray, domains: int, width: int) -> dic
              "out": rng.standard_normal((width, domains)) / np.sqrt(width), "out_bias": np.full(domains, -1.0)}
 
     def slope(w: Weights, step: int) -> Weights:
+        """Gradient on a random batch."""
         rows = rng.choice(here, min(BATCH, len(here)), replace=False)
         return wide_slope(w, x[rows], label[rows])[1]
 

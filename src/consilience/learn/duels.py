@@ -103,6 +103,7 @@ def factorise(x: np.ndarray, scores: np.ndarray, seeds: Sequence[int], width: in
              "first": rng.uniform(-1, 1, (width, ask)) / math.sqrt(ask), "second": np.zeros(width)}
 
     def slope(weights: Weights, step: int) -> Weights:
+        """Gradient on 64 random questions, with noise."""
         rows = rng.choice(seen, 64)
         return _slopes(weights, x[rows] + noise * rng.standard_normal((64, ask)), scores[rows])
 

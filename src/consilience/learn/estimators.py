@@ -51,6 +51,7 @@ def fit_logistic(x: np.ndarray, scores: np.ndarray, c: float) -> dict[str, np.nd
     import numpy as np
 
     def one(column: np.ndarray) -> tuple[np.ndarray, float]:
+        """Weights and intercept of one member; of one that was always or never right, the intercept alone."""
         rows, right, weight = _shares(column)
         if right.all() or not right.any():
             return np.zeros(x.shape[1]), _log_odds(column)
@@ -100,6 +101,7 @@ def fit_svm(x: np.ndarray, scores: np.ndarray, c: float, most: int) -> dict[str,
     kernel = _rbf(known, known, gamma)
 
     def one(column: np.ndarray) -> tuple[np.ndarray, float]:
+        """Dual coefficients and intercept of one member, on the scale of log-odds."""
         unseen = np.zeros(len(column))
         for place in range(PLATT):
             here, there = np.flatnonzero(part != place), np.flatnonzero(part == place)
@@ -168,6 +170,7 @@ def fit_mlp(x: np.ndarray, scores: np.ndarray, layers: Sequence[int] = (128, 64)
     seen, held = held_out(len(x), rng)
 
     def slope(weights: Weights, step: int) -> Weights:
+        """Gradient on a random batch."""
         rows = rng.choice(seen, min(200, len(seen)), replace=False)
         return _layer_slopes(weights, known[rows], wanted[rows])
 
@@ -277,6 +280,7 @@ def _walk(tree: dict[str, Any]) -> list[tuple[int, dict[str, Any], int, int]]:
     out: list[tuple[int, dict[str, Any], int, int]] = []
 
     def add(node: dict[str, Any], level: int) -> int:
+        """Put a node and what hangs on it into the list; its place there."""
         place = len(out)
         out.append((level, node, place, place))
         if "leaf_value" not in node:

@@ -133,10 +133,12 @@ def trained(x: np.ndarray, reward: np.ndarray, label: np.ndarray, scores: np.nda
     seen = graph.among(here)
 
     def slope(w: Weights, step: int) -> Weights:
+        """Gradient on the hidden questions of a random batch."""
         seen, hidden = masks(here, batch, masked, rng)
         return graph.among(seen).slope(w, x[hidden], label[hidden])[1]
 
     def lean(w: Weights) -> Lean:
+        """How far edges move the scores of the held-out questions."""
         out, align = seen.passed(w).out, w["align"]
         return Lean.of(x[held] @ align @ out.T, scores[held], standing, (x[here] @ align @ out.T).mean(axis=0))
 

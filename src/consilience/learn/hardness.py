@@ -47,6 +47,7 @@ class Rated:
 def judging(model: Model) -> Rating:
     """How a model that verifies gives scores while a method is fitted."""
     async def rate(request: Request, texts: Sequence[str]) -> list[float | None]:
+        """The model's own scores."""
         return (await model.power(Verify).verify(request, texts)).value  # type: ignore[union-attr]
 
     return rate

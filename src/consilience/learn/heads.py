@@ -107,16 +107,19 @@ def choosing(states: np.ndarray, gain: np.ndarray) -> np.ndarray:
     worth = np.exp(gain - gain.max(axis=1, keepdims=True))
 
     def share(weights: Weights) -> np.ndarray:
+        """Chances of the choices at each place, [places, choices]."""
         z = x @ weights["w"].T
         p: np.ndarray = np.exp(z - z.max(axis=1, keepdims=True))
         return p / p.sum(axis=1, keepdims=True)
 
     def slope(weights: Weights, step: int) -> Mapping[str, np.ndarray]:
+        """Gradient of the mean log-likelihood's negative, over all places."""
         p = share(weights)
         posterior = p * worth / (p * worth).sum(axis=1, keepdims=True)
         return {"w": (p - posterior).T @ x / len(x)}
 
     def judge(weights: Weights) -> float:
+        """Mean log-likelihood of the places."""
         return float(np.log((share(weights) * worth).sum(axis=1)).mean())
 
     w = DESCENT.down({"w": np.zeros((gain.shape[1], x.shape[1]))}, slope, judge)["w"]

@@ -95,6 +95,7 @@ async def rewards(dev: Dev, asked: Sequence[Sequence[Scored]], verifier: Model |
         return np.zeros((len(rows), len(asked)))
 
     async def rate(i: int) -> list[float]:
+        """The model's scores of the members' answers to one question; -inf for none."""
         texts = [(line[i].reply.text or "") if line[i].reply is not None else "" for line in asked]  # type: ignore[union-attr]
         given = (await power.verify(dev.examples[i].request, texts)).value
         return [-np.inf if value is None or not text else value for value, text in zip(given, texts, strict=True)]
@@ -136,6 +137,7 @@ def reading(model: Model) -> Next:
         raise TeamError(f"{model.card.name} gives no probabilities of what comes next")
 
     async def ask(request: Request, choices: Sequence[str]) -> list[float]:
+        """Log-probabilities of the choices after the request, as the model's own wording renders it."""
         return (await power.next(render(request, model.card), choices)).value
     return ask
 

@@ -49,6 +49,7 @@ async def merge_models(rule: Rule, models: Sequence[Model], *, weights: Sequence
                        seed: int = 0, name: str = "merged") -> Model:
     """The merge of `models` on the host of the base or first one, from the cache where it is there."""
     def work() -> Path:
+        """The merge itself, for a thread of its own: the folder of the merged checkpoint."""
         parts = [(weights_of(m).path, w) for m, w in zip(models, weights or [1.0] * len(models), strict=True)]
         if base is None:
             return merged(Recipe(rule, tuple(p for p, _ in parts), tuple(w for _, w in parts), seed=seed))
@@ -88,18 +89,21 @@ class TaskVectorMerge(Merging):
     """Seed of random masks (DARE)."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for another number of weights than members, and for a density of 0."""
         if self.weights and len(self.weights) != len(cast.members):
             raise TeamError(f"{self.name} got {len(self.weights)} weights for {len(cast.members)} members")
         if not self.density:
             raise TeamError(f"{self.name} with density 0 would keep nothing of any member")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `scale` on dev by merging at each value of the grid; with one given nothing is learned."""
         if self.scale is not None:
             return self
         scores = {s: await dev_score(dev, await replace(self, scale=s).make(cast)) for s in GRID}
         return self.with_learned({"scale": max(scores, key=lambda s: scores[s]), "scores": [*scores.values()]})
 
     async def make(self, cast: Cast) -> Model:
+        """The base plus the members' task vectors, at the scale that was given, learned or is usual."""
         learned = self.learned.values["scale"] if self.learned is not None else self.usual
         rule = TaskVectors(learned if self.scale is None else self.scale, self.drop, self.density, self.elect)
         return await merge_models(rule, cast.members, weights=self.weights, base=cast.roles["base"][0], seed=self.seed,

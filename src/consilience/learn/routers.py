@@ -139,6 +139,9 @@ class Router(Chooser):
         return await Table.of(dev, cast.members)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Embed the dev questions, learn from them, and choose the price of money by what each fold foresaw of the others.
+        ConfigError where the target speaks of money and a cost is unknown, or the embedder gives no vectors; TargetError
+        where no setting meets the target."""
         import numpy as np
 
         table = await self.table(dev, cast)
@@ -170,6 +173,7 @@ class Router(Chooser):
         return out, models
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
+        """Ask whoever is worth most for the question's vector; a member alone is asked as it is."""
         if len(members) == 1:
             return Last(members[0], request)
         return self.choose(request, members, await self.vector(request, members))

@@ -165,6 +165,7 @@ class Naming(Method):
     draws: int = 5
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """The skills that the first member names, as a text and in the note."""
         skills = await named(request, members[0], self.draws)
         return Reply(", ".join(skills) or "none", note={"skills": skills})
 
@@ -178,6 +179,7 @@ class Aggregating(Method):
     candidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def run(self, request: Request, members: Members) -> Last:
+        """Fuse the candidates known for this question; NoAnswerError where there are none."""
         if request.question not in self.candidates:
             raise NoAnswerError("there are no candidates for this question")
         return Last(members[0], put(request, "fuse", candidates=self.candidates[request.question]))

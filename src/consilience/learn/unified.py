@@ -93,6 +93,7 @@ def lattice(cost: tuple[float, ...], depth: int) -> Lattice:
              for members in sets]
 
     def towards(here: tuple[int, ...], goal: int) -> int:
+        """Number of the set with one member more of the goal, the cheapest; of the same set where it has all."""
         more = min((m for m in sets[goal] if m not in here), key=lambda m: (cost[m], m), default=None)
         return number[here] if more is None else number[tuple(sorted((*here, more)))]
 

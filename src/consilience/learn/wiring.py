@@ -140,6 +140,7 @@ def usual(most: int, members: int) -> list[Sample]:
 def described(nodes: Sequence[Node]) -> str:
     """A graph in words: nodes from 1, members by letter."""
     def one(node: Node) -> str:
+        """Who does what with whose work, in words."""
         work = f"{node.role}s {', '.join(str(i + 1) for i in node.reads)}" if node.reads else "answers"
         return f"{letter(node.member)} {work}"
 

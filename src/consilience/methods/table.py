@@ -83,6 +83,7 @@ def section(cls: type[Method]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; bars and line ends inside cells are written so that they stay inside."""
     def line(cells: Sequence[Any]) -> str:
+        """A row; line breaks become spaces, and bars are escaped."""
         return "| " + " | ".join(" ".join(str(c).split()).replace("|", "\\|") for c in cells) + " |"
 
     return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])

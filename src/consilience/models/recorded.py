@@ -251,6 +251,7 @@ async def record(model: Model, examples: Iterable[Example], path: str | Path, *,
     failures: list[ModelError | NoAnswerError] = []
     with path.open("a", encoding="utf-8") as file:
         async def work() -> int:
+            """Ask for examples until none is left; the number of lines written."""
             written = 0
             for example in todo:
                 try:

@@ -179,6 +179,7 @@ class _Text:
     async def _ask(self, members: Sequence[int]) -> dict[int, _Likely]:
         """What these say of the next token; whoever fails is gone. Raises the last failure when nobody is left."""
         async def one(i: int) -> _Likely | ModelError | NoAnswerError:
+            """The likeliest next pieces of one member, or why it has none."""
             request = self.requests[i]
             try:
                 return await _likely(self.models[i], request.having(prefix=request.prefix + self.text), self.scope)

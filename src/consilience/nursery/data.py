@@ -276,6 +276,7 @@ def mixture(encoder: Encoder, parts: Sequence[tuple[float, Source]], seed: str) 
 def basics(easy: bool, steps: float = 0.6) -> Source:
     """The four skills, asked plainly."""
     def source(rng: random.Random) -> Turn:
+        """One turn of a skill drawn at random."""
         skill = rng.choice(list(DRAW))
         return plain(draw(skill, rng, easy), rng, 0.2 if skill == "letters" else steps)
     return source
@@ -284,6 +285,7 @@ def basics(easy: bool, steps: float = 0.6) -> Source:
 def roles(pools: Sequence[Pool], forms: Sequence[str] = ROLES, worked: bool = True) -> Source:
     """Forms of working on answers, over the problems of the pools in equal shares."""
     def source(rng: random.Random) -> Turn:
+        """One turn of a role drawn at random."""
         pool = rng.choice(pools)
         return role(rng.choice(pool.problems), rng.choice(forms), rng, pool.answers, worked)
     return source

@@ -91,6 +91,7 @@ def hidden(
     `watch` sees the inputs of each hidden matrix, with the names of the matrices that read them.
     """
     def through(inputs: Tensor, *names: str, bias: Tensor | None = None) -> Tensor:
+        """Inputs through these weights side by side; `watch` sees them first."""
         watch(names, inputs)
         weights = [params[name] for name in names]
         return F.linear(inputs, weights[0] if len(weights) == 1 else torch.cat(weights), bias)
@@ -122,6 +123,7 @@ def causal(shape: Shape) -> Callable[[int, Tensor, Tensor, Tensor], Tensor]:
     groups = shape.heads // shape.key_heads
 
     def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Causal attention over [batch, heads, places, width] in float32."""
         if groups > 1:
             k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
         return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
@@ -148,6 +150,7 @@ class Slots:
         groups = self.shape.heads // self.shape.key_heads
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            """Attention of new places over all that the lanes hold, after their keys and values are kept."""
             self.keys[layer][self.lanes[:, None], :, positions] = k.transpose(1, 2)
             self.values[layer][self.lanes[:, None], :, positions] = v.transpose(1, 2)
             keys, values = self.keys[layer][:, :, :upto], self.values[layer][:, :, :upto]

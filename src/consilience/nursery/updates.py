@@ -25,6 +25,7 @@ def input_sums(root: Params, shape: Shape, rows: Sequence[Row], size: int = 32) 
         there = padded([[1] * len(row.ids) for row in ordered[start : start + size]]).bool()
 
         def watch(names: Sequence[str], inputs: Tensor, there: Tensor = there) -> None:
+            """Add up the outer products of what goes into these weights."""
             seen = inputs[there]
             for name in names:
                 sums[name] += seen.T @ seen
@@ -56,6 +57,7 @@ def merge_aware_blend(root: Params, maps: Params, rng: torch.Generator) -> Blend
     fixed = {name: p.bfloat16() for name, p in root.items()}
 
     def blend(updates: Params) -> Params:
+        """The root plus the shuffled and scaled updates, as a merge with strangers would leave it."""
         s, a = (torch.rand(2, generator=rng) * torch.tensor([0.4, 0.3]) + torch.tensor([0.6, 0.0])).tolist()
         acting = quieted(updates, maps)
         return {**fixed, **{name: (root[name] + s * p + a * _shuffled(p.detach(), rng)).bfloat16() for name, p in acting.items()}}

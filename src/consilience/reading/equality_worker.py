@@ -21,6 +21,7 @@ def main() -> None:
     from math_verify import parse, verify
 
     def same(gold: str, answer: str) -> bool:
+        """Whether both parse and are equal, within ALARM seconds for each step."""
         parsed = [parse(f"${text}$", parsing_timeout=ALARM) for text in (gold, answer)]
         return bool(verify(*parsed, timeout_seconds=ALARM))
 

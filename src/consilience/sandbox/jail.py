@@ -157,6 +157,7 @@ def filter_calls() -> None:
     kill, allow = 0x80000000, 0x7FFF0000
 
     def refuse(error: int) -> int:
+        """SECCOMP_RET_ERRNO with this error."""
         return 0x00050000 | error
 
     load, equal, at_least, has, ret = 0x20, 0x15, 0x35, 0x45, 0x06

@@ -60,6 +60,7 @@ class Split(Sequence[Example]):
         self._scorable(models)
 
         async def one(job: tuple[Model, Example]) -> Scored:
+            """One model's draft of one example."""
             return await self.draft(*job, draws, extras)
 
         flat = await windowed(one, [(m, e) for m in models for e in self.examples], self.window * max(1, len(models)))
@@ -125,6 +126,7 @@ async def windowed(call: Callable[[Any], Awaitable[T]], jobs: Sequence[Any], win
     places = iter(range(len(jobs)))
 
     async def work() -> None:
+        """Calls in the order of the jobs, until none is left."""
         for place in places:
             results[place] = await call(jobs[place])
 

@@ -64,10 +64,12 @@ class BudgetGuidance(Method):
     """How strongly the end is favoured, from 0."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn the head that predicts ln(1 + tokens to come) from the writer's hidden states along dev answers."""
         [writer] = cast.roles["writer"]
         places = await Places.of(dev, cast, writer, [writer])
         return self.with_learned({}, head=remaining(places))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Let the writer answer under the guidance; when it cannot, the best on dev answers alone."""
         scheme = Guided(Head.of(self.found().arrays["head"]), self.budget, self.strength)
         return await write_together([members.role("writer")], request, scheme, members.ranking)

@@ -39,6 +39,8 @@ class CoLlm(Method):
     """Probability above which the assistant writes; none: the best on dev of 0.1, 0.3, 0.5, 0.7 and 0.9."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn from the hidden states of the base where the assistant gives dev answers the higher probability; then choose
+        `eta` among five on dev, unless it is given or `decode` is `compose`."""
         [base], [assistant] = cast.roles["base"], cast.roles["assistant"]
         places = await Places.of(dev, cast, base, [base, assistant])
         made = self.with_learned({"eta": 0.5 if self.eta is None else self.eta}, head=choosing(places.states, places.log_p.T))
@@ -48,6 +50,7 @@ class CoLlm(Method):
         return made.with_learned({"eta": eta}, **made.found().arrays)
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode both together; when they cannot, the base answers alone."""
         base, assistant, found = members.role("base"), members.role("assistant"), self.found()
         eta = self.eta if self.eta is not None else found.values["eta"]
         scheme = Deferred(Head.of(found.arrays["head"]), eta, self.decode == "compose")

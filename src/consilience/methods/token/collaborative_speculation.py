@@ -38,10 +38,12 @@ class CollaborativeSpeculation(Method):
     """Most tokens of a draft."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for a share of 0 or 1, where a single member would decode."""
         if not 0 < self.share < 1:
             raise TeamError(f"{self.name}: share must lie between 0 and 1, got {self.share}; at the ends a single member decodes")
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode all together, the worst on dev drafting first; when they cannot, the best on dev answers alone."""
         *others, drafter = members.ranking
         weights = (*((1 - self.share) / len(others),) * len(others), self.share)
         scheme = Speculation(Pooled("probabilities", weights, 1.0), len(others), self.length, turns=True)

@@ -67,6 +67,7 @@ class Contrast(Method):
     """Tokens below this share of the base's top probability are never chosen; 0 does not restrict."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode the three together; when they cannot, the base answers alone."""
         cast = [members.role("base"), members.role("expert"), members.role("anti")]
         scheme = Steered(self.alpha, self.nucleus, self.plausible)
         return await write_together(cast, request, scheme, [cast[0], *members.ranking])

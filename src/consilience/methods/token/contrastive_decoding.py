@@ -37,5 +37,6 @@ class ContrastiveDecoding(Method):
     """Strength of the contrast in the form `logits`."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode expert and amateur together; when they cannot, the expert answers alone."""
         cast = [members.role("expert"), members.role("amateur")]
         return await write_together(cast, request, Contrasted(self.alpha, self.beta, self.form), [cast[0], *members.ranking])

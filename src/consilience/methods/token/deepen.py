@@ -39,6 +39,7 @@ class Deepen(Method):
     """Fewest common tokens; real vocabularies share ten thousands."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode all together, best on dev first; when they cannot, that one answers alone."""
         cast = members.ranking
         scheme = Relative((1 / len(cast),) * len(cast), self.rate, self.steps, self.anchors)
         return await write_together(cast, request, scheme, cast)

@@ -45,6 +45,8 @@ class DomainMixing(Method):
         check_name(self.embedding)
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Keep the dev questions' vectors and scores, choose how many neighbours count, and `tau` among four unless it is
+        given."""
         table = await Table.of(dev, cast.members)
         encoder = fitted(self.embedding, table.texts)
         x = await encode(encoder, table.texts)
@@ -56,6 +58,7 @@ class DomainMixing(Method):
         return tried[await best(dev, cast, tried)]
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Weigh the members by their scores on like dev questions and decode with these weights, which the note names."""
         found = self.found()
         x = restored(self.embedding, found.arrays).encode([request.question])
         near = neighbours(x @ found.arrays["known"].T, found.values["k"])

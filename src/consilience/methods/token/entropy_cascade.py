@@ -50,11 +50,14 @@ class EntropyCascade(Method):
     """Entropy in nats up to which the small model writes; none: from dev (1 without a fit)."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `most` among five on dev; with one given nothing is learned."""
         if self.most is not None:
             return self
         return self.with_learned({"most": await best(dev, cast, {t: replace(self, most=t) for t in (2.0, 1.0, 0.5, 0.2, 0.05)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode both together, by an entropy of 1 nat where none was given or learned; when they cannot, the large one
+        answers alone."""
         small, large = members.role("small"), members.role("large")
         most = self.most if self.most is not None else self.learned.values["most"] if self.learned is not None else 1.0
         return await write_together([small, large], request, Unsure(most), [large, *members.ranking])

@@ -65,6 +65,8 @@ class FusionRoute(Method):
     """Weight of the router's logits; none: the best of 0, 0.25, 0.5 and 1 on dev."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn whose next token is the likeliest to be right from the router's hidden states, then choose `beta` among four
+        on dev, unless it is given."""
         places = await Places.of(dev, cast, cast.roles["router"][0], cast.members)
         made = self.with_learned({"beta": self.beta or 0.0}, head=choosing(places.states, places.log_p.T))
         if self.beta is not None:
@@ -73,6 +75,7 @@ class FusionRoute(Method):
         return made.with_learned({"beta": beta}, **made.found().arrays)
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode router and members together; when they cannot, the best on dev answers alone."""
         found, router = self.found(), members.role("router")
         scheme = Routed(Head.of(found.arrays["head"]), found.values["beta"] if self.beta is None else self.beta)
         return await write_together([router, *members], request, scheme, members.ranking)

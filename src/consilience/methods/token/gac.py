@@ -34,5 +34,6 @@ class Gac(Method):
     """Probability of its likeliest token from which on the best member writes alone; 0: never."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode all with equal weights, best on dev first; when they cannot, that one answers alone."""
         cast = members.ranking
         return await write_together(cast, request, OverUnion((1 / len(cast),) * len(cast), gate=self.gate), cast)

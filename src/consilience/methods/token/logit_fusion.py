@@ -42,6 +42,7 @@ class LogitFusion(Method):
     """With `logits`: weights sum to the number of members, which sharpens (a product of experts)."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for weights, a `tau` or a pool that cannot be computed with."""
         w = self.weights
         if w and w != "dev" and (len(w) != len(cast.members) or min(w) < 0 or sum(w) <= 0):
             raise TeamError(f"logit-fusion needs {len(cast.members)} weights >= 0 with a sum above 0, got {w}")
@@ -51,11 +52,13 @@ class LogitFusion(Method):
             raise TeamError(f"a product of experts multiplies distributions: pool must be 'logits', got {self.pool!r}")
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `tau` among five on dev where confidence weighs; elsewhere, or with one given, nothing is learned."""
         if self.pool != "confidence" or self.tau:
             return self
         return self.with_learned({"tau": await best(dev, cast, {t: replace(self, tau=t) for t in (1.0, 0.3, 0.1, 0.03, 0.01)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode all with these weights; when they cannot, the best on dev answers alone."""
         tau = self.tau or (self.learned.values["tau"] if self.learned is not None else 1.0)
         given = [m.standing or 0.0 for m in members] if self.weights == "dev" else list(self.weights)
         given = given if sum(given) > 0 else [1.0] * len(members)

@@ -69,11 +69,13 @@ class MentorCollab(Method):
     """Tokens of a mentor's segment."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn from the generator's hidden states where the mentor gives dev answers the higher probability."""
         [generator], [mentor] = cast.roles["generator"], cast.roles["mentor"]
         places = await Places.of(dev, cast, generator, [generator, mentor])
         return self.with_learned({}, head=choosing(places.states, places.log_p.T))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode both together; when they cannot, the generator answers alone."""
         cast = [members.role("generator"), members.role("mentor")]
         head = Head.of(self.learned.arrays["head"]) if self.learned is not None else None
         return await write_together(cast, request, Mentored(head, self.share, self.patch), [cast[0], *members.ranking])

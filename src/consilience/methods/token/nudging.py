@@ -67,11 +67,14 @@ class Nudging(Method):
     """Probability of its likeliest token below which the base is nudged; none: the best of 0.2 to 0.5 on dev (0.4)."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Choose `gamma` among four on dev; with one given nothing is learned."""
         if self.gamma is not None:
             return self
         return self.with_learned({"gamma": await best(dev, cast, {g: replace(self, gamma=g) for g in (0.4, 0.2, 0.3, 0.5)})})
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode both together, by 0.4 where `gamma` was neither given nor learned; when they cannot, the base answers
+        alone."""
         base, nudger = members.role("base"), members.role("nudger")
         gamma = self.gamma if self.gamma is not None else self.learned.values["gamma"] if self.learned is not None else 0.4
         return await write_together([base, nudger], request, Nudged(gamma), [base, *members.ranking])

@@ -38,6 +38,7 @@ class PackLlm(Method):
     """Temperature of the weights: 0 takes the least surprised member alone."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Score the question under every member, weigh them, and decode with these weights, which the note names."""
         seen = await together(*(surprise(member, request) for member in members))
         weights = weigh(seen, self.tau)
         reply = await write_together(members, request, Mixed("logits"), members.ranking, state=weights)

@@ -38,6 +38,7 @@ class SpeculativeCascade(Method):
     """Most tokens of a draft."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode target and draft together; when they cannot, the target answers alone."""
         cast = [members.role("target"), members.role("draft")]
         scheme = Speculation(Deferring(self.alpha), 1, self.length)
         return await write_together(cast, request, scheme, [cast[0], *members.ranking])
@@ -66,6 +67,7 @@ class Bild(Method):
     """Most tokens between two checks."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode target and draft together; when they cannot, the target answers alone."""
         cast = [members.role("target"), members.role("draft")]
         scheme = Speculation(RollingBack(self.surprise, self.sure), 1, self.length, self.sure)
         return await write_together(cast, request, scheme, [cast[0], *members.ranking])

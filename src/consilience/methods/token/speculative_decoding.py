@@ -39,6 +39,7 @@ class SpeculativeDecoding(Method):
     """Whether drafts grow by 2 when a whole one stayed and shrink by 1 otherwise, up to twice `length`."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode target and draft together; when they cannot, the target answers alone."""
         from consilience.decode.tensors import Only
         target, draft = members.role("target"), members.role("draft")
         scheme = Speculation(Only(0), 1, self.length, self.sure, adaptive=self.adaptive)

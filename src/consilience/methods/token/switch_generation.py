@@ -68,9 +68,12 @@ class SwitchGeneration(Method):
     """Tokens of a segment."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Learn from the selector's hidden states which member gives the next `patch` tokens of dev answers the highest
+        probability."""
         places = await Places.of(dev, cast, cast.roles["selector"][0], cast.members)
         return self.with_learned({}, head=choosing(*patches(places, self.patch)))
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode selector and members together; when they cannot, the best on dev answers alone."""
         scheme = Switching(Head.of(self.found().arrays["head"]), self.patch)
         return await write_together([members.role("selector"), *members], request, scheme, members.ranking)

@@ -37,10 +37,12 @@ class TopBottomContrast(Method):
     """Share of the best member's top probability below which a token is never chosen."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for fewer than 2k members."""
         if 2 * self.k > len(cast.members):
             raise TeamError(f"{self.name} with k={self.k} needs at least {2 * self.k} members, got {len(cast.members)}")
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode the k best and the k worst on dev together; when they cannot, the best answers alone."""
         ranking = members.ranking
         scheme = Contrasted(self.alpha, self.strength, top=self.k)
         return await write_together([*ranking[:self.k], *ranking[-self.k:]], request, scheme, ranking)

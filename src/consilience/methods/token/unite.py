@@ -33,5 +33,6 @@ class Unite(Method):
     """Likeliest tokens of each member that count."""
 
     async def run(self, request: Request, members: Members) -> Reply:
+        """Decode all with equal weights, best on dev first; when they cannot, that one answers alone."""
         cast = members.ranking
         return await write_together(cast, request, OverUnion((1 / len(cast),) * len(cast), self.top), cast)

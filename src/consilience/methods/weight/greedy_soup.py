@@ -29,6 +29,7 @@ class GreedySoup(Merging):
     """What a member must add to the dev score to be kept, against fitting noise; 0 keeps ties, as in the paper."""
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
+        """Add the members, best on dev first, that do not make the soup worse on dev; `trials` are the scores with each."""
         scores = [await dev_score(dev, m) for m in cast.members] if cast.standing is None else list(cast.standing)
         first, *others = sorted(range(len(scores)), key=lambda i: -scores[i])
         soup, best, trials = [first], scores[first], []
@@ -40,6 +41,7 @@ class GreedySoup(Merging):
         return self.with_learned({"soup": soup, "score": best, "trials": trials})
 
     async def make(self, cast: Cast) -> Model:
+        """The mean of the members that were kept."""
         return await self._soup(cast, self.found().values["soup"])
 
     async def _soup(self, cast: Cast, soup: Sequence[int]) -> Model:

@@ -27,8 +27,10 @@ class UniformSoup(Merging):
     """Weights of the members in team order, divided by their sum (negative ones extrapolate); none: equal."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for another number of weights than members, and for weights that sum to 0."""
         if self.weights and (len(self.weights) != len(cast.members) or sum(self.weights) == 0):
             raise TeamError(f"uniform-soup needs {len(cast.members)} weights whose sum is not 0, got {self.weights}")
 
     async def make(self, cast: Cast) -> Model:
+        """The weighted mean of all members."""
         return await merge_models(Linear(), cast.members, weights=self.weights, name="uniform-soup")

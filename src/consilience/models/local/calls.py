@@ -44,6 +44,7 @@ class Call:
     def wake(self, error: Exception | None) -> None:
         """Give the caller the results or the error."""
         def tell() -> None:
+            """Settle the future, on its own loop; a cancelled one stays so."""
             if self.future.done():
                 return
             if error is not None:

@@ -86,6 +86,7 @@ def score(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     most = max(64, min(BATCH, LOGITS // loaded.model.config.get_text_config().vocab_size))
 
     def read(batch: list[Text]) -> list[Any]:
+        """Forward one batch; of the texts to score alone are logits kept."""
         inputs, first = _padded(batch, loaded), min(t.start for t in batch) - 1
         kept = torch.arange(first, inputs["input_ids"].shape[1], device=loaded.model.device)
         logits = loaded.model(**inputs, use_cache=False, logits_to_keep=kept).logits
@@ -104,6 +105,7 @@ def _picked(logits: Tensor, text: Text, first: int) -> list[float]:
 def choose(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     """Log-probabilities of each of `choices` as the next token."""
     def read(batch: list[Text]) -> list[Any]:
+        """Forward one batch; of each text the last place alone is kept."""
         inputs = _padded(batch, loaded)
         last = torch.zeros(len(inputs["input_ids"]), 1, dtype=torch.int64)
         last[:len(batch), 0] = torch.tensor([len(t.ids) - 1 for t in batch])
@@ -120,11 +122,13 @@ def rate(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     head = getattr(loaded.model, "score", None)
 
     def together(batch: list[Text]) -> list[Any]:
+        """Forward one batch through the body and the head."""
         states = loaded.model.base_model(**_padded(batch, loaded), use_cache=False).last_hidden_state
         last = torch.tensor([len(t.ids) - 1 for t in batch], device=states.device)
         return head(states[torch.arange(len(batch), device=states.device), last])[:, 0].float().tolist()
 
     def singly(batch: list[Text]) -> list[Any]:
+        """One text after the other, for models whose head cannot be told from the body."""
         return [float(loaded.model(torch.tensor([t.ids], device=loaded.model.device)).logits[0, 0]) for t in batch]
 
     return _each(loaded, texts, BATCH, singly if head is None else together)
@@ -134,6 +138,7 @@ def rate(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
 def hidden(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     """Hidden states of `ids[start:]`: float32 [layers + 1, tokens, width]."""
     def read(batch: list[Text]) -> list[Any]:
+        """Forward one batch and keep the states of all layers."""
         states = loaded.model(**_padded(batch, loaded), use_cache=False, output_hidden_states=True,
                               logits_to_keep=1).hidden_states
         return [np.stack([s[row, text.start:len(text.ids)].float().cpu().numpy() for s in states])
@@ -146,6 +151,7 @@ def hidden(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
 def embed(loaded: Loaded, texts: Sequence[Text]) -> list[Outcome]:
     """The mean over tokens of the last hidden states, float32 [width]."""
     def read(batch: list[Text]) -> list[Any]:
+        """Forward one batch and take the mean state of each text."""
         states = loaded.model.base_model(**_padded(batch, loaded), use_cache=False).last_hidden_state
         return [states[row, :len(text.ids)].float().mean(0).cpu().numpy() for row, text in enumerate(batch)]
 

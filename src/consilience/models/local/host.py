@@ -311,9 +311,11 @@ class LocalHost:
         items: dict[Row, Item] = {}
 
         def done(row: Row) -> None:
+            """Hand a finished row to whoever waits for it."""
             items.pop(row).deliver(row.error or (_closed() if row.reason == "cancelled" else row))
 
         def source(most: int) -> list[Row]:
+            """Up to `most` rows that wait for this work; all are cancelled once the host is closed."""
             if self._closed:
                 for row in items:
                     row.cancelled = True

@@ -159,6 +159,7 @@ class LocalModel:
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
 
         def emit(text: str) -> None:
+            """Pass a piece of text from the decoding thread to the loop."""
             loop.call_soon_threadsafe(events.put_nowait, Event("delta", text))
 
         work = asyncio.create_task(self._decode([self], [request], combiner, replace(draw, n=1), scope, emit))

@@ -31,6 +31,7 @@ class _Pulse:
             self._loop.call_soon(self)
 
     def stop(self) -> None:
+        """Wait no longer: the next pass is the last."""
         self._stopped = True
 
 

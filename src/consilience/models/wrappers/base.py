@@ -71,53 +71,65 @@ class _Proxy:
 
 class _Score(_Proxy):
     async def score(self, request: Request, text: str) -> Measured[list[Token]]:
+        """By the model's power, within the wrapper."""
         return await self.wrapper.around(lambda: self.power.score(request, text))
 
 
 class _Verify(_Proxy):
     async def verify(self, request: Request, answers: Sequence[str]) -> Measured[list[float | None]]:
+        """By the model's power, within the wrapper."""
         return await self.wrapper.around(lambda: self.power.verify(request, answers))
 
 
 class _NextTokens(_Proxy):
     @property
     def unworn(self) -> NextTokens:
+        """The model's own power, which decoding in lockstep needs."""
         return unworn(self.power)
 
     @property
     def host(self) -> object:
+        """The model's own."""
         return self.power.host
 
     @property
     def vocabulary(self) -> str:
+        """The model's own."""
         return self.power.vocabulary  # type: ignore[no-any-return]
 
     def refuses(self, peers: Sequence[NextTokens], **how: Any) -> str | None:
+        """By the models' own powers: wrappers do not keep them apart."""
         return self.unworn.refuses([unworn(peer) for peer in peers], **how)
 
     async def decode(self, peers: Sequence[NextTokens], *what: Any, **how: Any) -> list[Reply]:
+        """By the models' own powers; the wrapper does not see single tokens."""
         return await self.unworn.decode([unworn(peer) for peer in peers], *what, **how)
 
     async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
+        """By the model's power, within the wrapper."""
         return await self.wrapper.around(lambda: self.power.next(request, choices))
 
 
 class _Embed(_Proxy):
     async def embed(self, texts: Sequence[str]) -> Measured[np.ndarray]:
+        """By the model's power, within the wrapper."""
         return await self.wrapper.around(lambda: self.power.embed(texts))
 
 
 class _Hidden(_Proxy):
     async def hidden(self, request: Request, text: str, before: int = 0) -> Measured[np.ndarray]:
+        """By the model's power, within the wrapper."""
         return await self.wrapper.around(lambda: self.power.hidden(request, text, before))
 
 
 class _Weights(_Proxy):
     @property
     def path(self) -> Path:
+        """The model's own."""
         return self.power.path  # type: ignore[no-any-return]
 
     def sibling(self, path: Path, name: str) -> Model:
+        """The model's sibling, in this wrapper."""
         return self.wrapper.again(self.power.sibling(path, name))
 
 

@@ -61,6 +61,7 @@ class Retried(Wrapper):
         spoken = False
 
         def again(error: BaseException) -> bool:
+            """Whether to ask again: not once something was said."""
             return not spoken and self._passing(error)
 
         with self._giving_up():
@@ -80,6 +81,7 @@ class Retried(Wrapper):
 
     async def _retry(self, call: Callable[[], Awaitable[R]], deadline: float | None) -> R:
         async def attempt() -> R:
+            """One call, which the breaker counts."""
             with self.breaker.attempt():
                 return await call()
 
@@ -91,6 +93,7 @@ class Retried(Wrapper):
             failed: ModelError | None = error
 
         async def again() -> R:
+            """One call; in place of the first, the failure that was seen already."""
             nonlocal failed
             if failed is not None:
                 first, failed = failed, None
@@ -108,6 +111,7 @@ class Retried(Wrapper):
         backoff = self.backoff
 
         def pause(state: RetryCallState) -> float:
+            """Seconds to wait: what the server asked for and up to a tenth more, else doubling with jitter."""
             asked = _retry_after(state)
             if asked is not None:
                 return asked + random.uniform(0, 0.1 * asked)
@@ -115,6 +119,8 @@ class Retried(Wrapper):
             return random.uniform(ceiling / 2, ceiling)
 
         def stop(state: RetryCallState) -> bool:
+            """Whether this was the last try: by number, by deadline, or as the server asks for more patience than there
+            is."""
             asked = _retry_after(state)
             late = deadline is not None and time.time() + state.upcoming_sleep > deadline
             return state.attempt_number >= backoff.attempts or late or (asked is not None and asked > backoff.patience)
