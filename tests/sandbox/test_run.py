@@ -282,8 +282,8 @@ def refused(*arguments):
     ctypes.set_errno(0)
     return libc.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 38)
 machine = os.uname().machine
-calls = {'x86_64': [101, 57, 58, 272, 308, 165, 155, 161, 250, 321, 319, 425, 435, 41, 29, 434, 442, 304, 310],
-         'aarch64': [117, 97, 268, 40, 41, 51, 219, 280, 279, 425, 435, 198, 194, 434, 442, 265, 270]}[machine]
+calls = {'x86_64': [101, 57, 58, 272, 308, 165, 155, 161, 250, 321, 319, 425, 435, 41, 29, 434, 442, 304, 310, 103, 154, 312],
+         'aarch64': [117, 97, 268, 40, 41, 51, 219, 280, 279, 425, 435, 198, 194, 434, 442, 265, 270, 116, 272]}[machine]
 print([n for n in calls if not refused(n, 0, 0, 0, 0, 0, 0)])
 clone = {'x86_64': 56, 'aarch64': 220}[machine]
 print(refused(clone, 17, 0, 0, 0, 0), refused(clone, 0x10000000 | 17, 0, 0, 0, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -73,10 +74,73 @@ def test_without_tests_the_program_itself_is_run() -> None:
     assert "ZeroDivisionError" in verdict("1/0").fault
 
 
-@pytest.mark.parametrize("said", ["5", "null", "NaN", '{"a": 1}', '[["a"]]', '[["a"], null]', "[1, 2]", '["x", 5]', "[" * 30000])
-def test_what_a_program_writes_in_the_name_of_the_harness_is_passed_over(said: str) -> None:
-    program = f"import os\nos.write(1, b'\\n\\x1e' + {said!r}.encode() + b'\\n')\n"
-    assert verdict(program, "assert 1 == 1") == Verdict(("assert 1 == 1",))
+FORGED = """
+import ast, atexit, builtins, json, os, sys, __main__
+def tell(*_):
+    for mark in ("\\x1e", getattr(__main__, "MARK", "")):
+        for said in ('["assert add(1, 1) == 3", null]', "passed 0", "end"):
+            os.write(1, f"\\n{mark}{said}\\n".encode())
+tell()
+def add(a, b):
+    return 0
+"""
+FORGERIES = {
+    "records": "def add(a, b):\n    tell()\n    os._exit(0)",
+    "records at the exit": "atexit.register(tell)",
+    "the program's file": "add = lambda a, b: [os.write(1, line.encode()) for line in open(__main__.__file__)] and os._exit(0)",
+    "what holds the tests": "def add(a, b):\n    __main__.tell(__main__.TESTS, None)\n    os._exit(0)",
+    "how it is told": "__main__.tell = json.dumps = lambda *_: '[\"assert add(1, 1) == 3\", null]'",
+    "how tests are read": "ast.parse = lambda *_, **__: compile('assert 1', 't', 'exec', 1024)",
+    "how tests are taken apart": "ast.Assert = ast.Compare = int",
+    "how tests are compiled": "own = compile\nbuiltins.compile = lambda *_: own('pass', 't', 'exec')",
+    "how tests are run": "builtins.exec = builtins.eval = lambda *_: None",
+    "builtins": "__builtins__ = {'AssertionError': SystemExit, 'add': print}\nbuiltins.AssertionError = SystemExit",
+    "the errors": "sys.excepthook = lambda *_: None\ndef add(a, b): raise KeyboardInterrupt",
+    "an error without a text": "class E(BaseException):\n    __str__ = __repr__ = lambda self: sys.exit(0)\ndef add(a, b): raise E",
+    "the end": "def add(a, b): sys.exit(0)",
+    "equality": "class T:\n    __eq__ = lambda self, other: True\nadd = lambda a, b: T()",
+    "the equality of a number": "class T(int):\n    __eq__ = lambda self, other: True\nadd = lambda a, b: T()",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_pass_is_not_forged(forgery: str) -> None:
+    for tests in ("assert add(1, 1) == 3", "def test_add():\n    assert add(1, 1) == 3"):
+        found = verdict(FORGED + FORGERIES[forgery], tests)
+        assert not found.ok and not found.passed, found
+
+
+def test_what_a_program_does_to_itself_is_its_own_affair() -> None:
+    kept = "import builtins\nbuiltins.len = lambda x: 7\nclass V:\n    def __init__(self, x): self.x = x\n    def __eq__(self, o): return self.x == o.x\n"
+    assert verdict(kept, "assert len([1]) == 1\nassert V(1) == V(1)\nassert (V(1) == V(2)) is False\nassert 1 == 1.0 == V(1).x").ok
+
+
+def test_tests_that_were_never_begun_have_not_passed() -> None:
+    """A program that ends while a test's material is made leaves the tests after it undone."""
+    tests = "assert add(0, 0) == 0\nfound = add(1, 1)\nassert found == 3"
+    for end in ("os._exit(0)", "os.kill(os.getpid(), 9)"):
+        found = verdict(f"import os\ndef add(a, b): return 0 if not a else {end}", tests)
+        assert found.passed == ("assert add(0, 0) == 0",) and found.fault == "it ended early" and not found.ok
+        assert found.report == "The program failed: it ended early\n1 of 1 tests passed."
+    assert not verdict("def add(a, b):\n    while a: pass\n    return 0", tests, .5).ok
+
+
+def test_threads_are_not_waited_for() -> None:
+    begun = time.monotonic()
+    assert verdict("import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n" + ADD, "assert add(1, 1) == 2", 30).ok
+    assert time.monotonic() - begun < 15
+
+
+def test_a_record_that_is_cut_off_is_none() -> None:
+    """Wherever the output ends, no test passes that has not."""
+    for much in (65500, 65536 - 40, 65536 - 64, 65535):
+        noisy = f"import os\nos.write(1, b'.' * {much})\ndef add(a, b): return a + b"
+        tests = "\n".join(f"assert add({i}, 1) == {i + 1 if i < 12 else 0}" for i in range(14))
+        assert not verdict(noisy, tests).ok
+
+
+def test_a_fault_is_told_with_the_programs_own_line() -> None:
+    assert "    return 1 / 0\n" in verdict("def add(a, b):\n    return 1 / 0\nadd(1, 1)", "assert True").fault
 
 
 def test_no_time_is_too_long() -> None:

@@ -40,10 +40,11 @@ REFUSED = {
     "open_by_handle_at": (304, 265), "pidfd_send_signal": (424, 424), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "open_tree": (428, 428), "move_mount": (429, 429),
     "fsopen": (430, 430), "fsmount": (432, 432), "fspick": (433, 433), "pidfd_open": (434, 434),
-    "pidfd_getfd": (438, 438), "mount_setattr": (442, 442), "memfd_secret": (447, 447),
+    "pidfd_getfd": (438, 438), "mount_setattr": (442, 442), "memfd_secret": (447, 447), "syslog": (103, 116),
+    "modify_ldt": (154, None), "kcmp": (312, 272),
 }
 """System calls that a program does without: processes, sockets, other processes' memory, mounts, keys, memory that no limit
-counts. Numbers on x86_64 and aarch64."""
+counts, the kernel's log. Numbers on x86_64 and aarch64."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]

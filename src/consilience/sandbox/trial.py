@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from consilience.sandbox.run import Outcome, execute
 
 HARNESS = Path(__file__).with_name("harness.py")
-MARK = "\x1e"
 REPORT = 2000
 """Characters of a report, at most."""
 
@@ -20,7 +18,8 @@ REPORT = 2000
 class Verdict:
     """What came of a program: the sources of the tests that it passed and, with what went wrong, of those that it failed.
 
-    `fault` is what stopped the program before its tests, or its own run where there are none; empty when nothing did.
+    `fault` is what stopped the program before all of its tests were begun, or its own run where there are none; empty when
+    nothing did.
     """
 
     passed: tuple[str, ...] = ()
@@ -39,10 +38,11 @@ class Verdict:
     @property
     def report(self) -> str:
         """What a programmer needs to know, cut to length."""
-        if self.fault:
-            return f"The program failed: {self.fault}"[:REPORT]
+        stopped = [f"The program failed: {self.fault}"] if self.fault else []
+        if stopped and not self.passed and not self.failed:
+            return stopped[0][:REPORT]
         lines = [f"{len(self.passed)} of {len(self.passed) + len(self.failed)} tests passed."]
-        return "\n".join([*lines, *(f"FAILED {source}\n  {error}" for source, error in self.failed)])[:REPORT]
+        return "\n".join([*stopped, *lines, *(f"FAILED {source}\n  {error}" for source, error in self.failed)])[:REPORT]
 
 
 async def trial(program: str, tests: str = "", *, seconds: float = 10.0) -> Verdict:
@@ -55,29 +55,27 @@ async def trial(program: str, tests: str = "", *, seconds: float = 10.0) -> Verd
     if not tests.strip():
         outcome = await execute(program, seconds=seconds)
         return Verdict(fault="" if outcome.ok else _fault(outcome, seconds))
-    setting = f"PROGRAM = {program!r}\nTESTS = {tests!r}\n"
+    mark = f"\x1e{secrets.token_hex(16)} "
+    setting = f"SETTING = {(mark, program, tests)!r}\n"
     outcome = await execute(setting + HARNESS.read_text(encoding="utf-8"), seconds=seconds)
-    told = list(_told(outcome.output))
-    ended = {one[0]: one[1] for one in told if len(one) == 2}
-    begun = [one[0] for one in told if len(one) == 1]
-    hung = [(source, _fault(outcome, seconds)) for source in begun if source not in ended]
-    failed = [(source, error) for source, error in ended.items() if error is not None]
-    passed = tuple(source for source, error in ended.items() if error is None)
-    fault = "" if begun or told and outcome.ok else _fault(outcome, seconds)
-    return Verdict(passed, tuple(failed + hung), fault)
+    return _judged([line[len(mark):] for line in outcome.output.split("\n")[:-1] if line.startswith(mark)], _fault(outcome, seconds))
 
 
-def _told(output: str) -> Iterator[list[Any]]:
-    """What the harness told, among what the program printed; what is cut off, or the program's own, is passed over."""
-    for line in output.split("\n"):
-        if line.startswith(MARK):
-            try:
-                one = json.loads(line[1:])
-            except (ValueError, RecursionError):
-                continue
-            match one:
-                case [] | [str()] | [str(), str() | None]:
-                    yield one
+def _judged(told: list[str], fault: str) -> Verdict:
+    """The verdict in what the harness told, in order; `fault` is what ended it where something did. What was never begun has
+    not passed."""
+    sources: list[str] = json.loads(told[0]) if told else []
+    begun, ended = 0, dict[int, str]()
+    for line in told[1:]:
+        what, number, error = (*line.split(" "), "", "")[:3]
+        begun += what == "begun"
+        if what in ("passed", "failed"):
+            ended[int(number)] = bytes.fromhex(error).decode()
+    passed = tuple(sources[n] for n, error in ended.items() if not error)
+    failed = [(sources[n], error) for n, error in ended.items() if error]
+    hung = [(sources[n], fault) for n in range(begun) if n not in ended]
+    whole = "end" in told or 0 < len(sources) == begun
+    return Verdict(passed, tuple(failed + hung), "" if whole else fault)
 
 
 def _fault(outcome: Outcome, seconds: float) -> str:
