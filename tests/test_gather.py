@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from consilience.model import Model, NextTokens
 from consilience.models.recorded import recorded_models
 from consilience.prompt import put
 from consilience.reading import Choice
-from consilience.types import Reply, Request
+from consilience.registry import method
+from consilience.team import Team
+from consilience.types import Reply, Request, Scope
 from tests.members import Scripted, down
 
 QUESTION = Request.of("Which?", form="answer", format=Choice(3))
@@ -134,3 +136,32 @@ def test_a_mistake_of_the_users_comes_as_it_is_though_several_members_were_asked
         in_loop(lambda: ask_all(members, put(QUESTION, "refine", answer="A", peers=["B"])))
     with pytest.raises(TeamError, match="the question alone"):
         in_loop(lambda: together(*(m.ask(put(QUESTION, "check", answer="A")) for m in members)))
+
+
+@pytest.mark.parametrize("name", ["majority-vote", "multiagent-refine", "mixture-of-agents", "panel", "best-of-n", "llm-blender"])
+def test_where_prompts_are_wanted_the_tree_holds_what_was_really_sent_and_nothing_else_changes(name: str) -> None:
+    def team() -> tuple[Team, list[Scripted]]:
+        members = [Scripted(who, ["The answer is A.", "B"], logprob=-0.5, scores=float_of) for who in ("ann", "bob")]
+        roles = {"verifier": members[0]} if name == "best-of-n" else {}
+        return Team(method(name), members, **roles), members
+
+    def float_of(text: str) -> float:
+        return 0.5
+
+    def leaves(reply: Reply) -> Iterator[Reply]:
+        yield from (leaf for part in reply.parts for leaf in leaves(part)) if reply.parts else (reply,)
+
+    def told(extras: frozenset[str]) -> tuple[Reply, list[Scripted]]:
+        made, members = team()
+        [reply] = asyncio.run(Team(method("majority-vote"), [made, down("cid")]).generate(QUESTION, scope=Scope(extras=extras)))
+        return reply, members
+
+    reply, members = told(frozenset({"prompts"}))
+    asked = [leaf.prompt for leaf in leaves(reply) if leaf.text is not None]
+    assert {prompt[-1].content for prompt in asked} == {text for member in members for text in member.prompts}
+    assert all(leaf.prompt for leaf in leaves(reply)) and reply.prompt == () == reply.parts[0].prompt
+
+    def bare(one: Reply) -> Reply:
+        return one.having(prompt=(), parts=tuple(map(bare, one.parts)))
+
+    assert bare(reply) == told(frozenset())[0] != reply

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.errors import ConfigError
 from consilience.model import Card
-from consilience.prompt import FORMS, Written, clip, data, items, put, render, write, wording_digest, worded
+from consilience.prompt import FORMS, Written, clip, data, items, put, render, sent, sent_to_all, write, wording_digest, worded
 from consilience.reading import Choice, Free, Number, YesNo
 from consilience.types import Message, Request, Wording
 
@@ -113,3 +115,15 @@ def test_a_wording_of_a_methods_own() -> None:
     assert worded(QUESTION, own, task="x").format is None and render(request) == request
     nested = worded(put(QUESTION, "check", answer="7"), own, task="Count.")
     assert "Proposed answer" in nested.question and nested.question.endswith("Count.") and nested.fields == ()
+
+
+def test_what_is_sent_is_in_the_models_own_words_with_a_partial_answer_and_what_it_reads() -> None:
+    card = Card("m", "f", forms={"answer": Wording("Q: {question}")})
+    assert sent(QUESTION.having(prefix="So"), card, ["7", ""]) == (
+        Message("user", "Q: How many?"), Message("assistant", "So"), Message("assistant", "7"))
+    assert sent(Request(()), card, ["a text"]) == (Message("text", "a text"),)
+    assert sent(QUESTION, replace(card, renders=False)) == () == sent(QUESTION, replace(card, recorded=True))
+    plain = replace(card, name="n", forms={})
+    assert sent_to_all([QUESTION, QUESTION], [plain, plain]) == sent(QUESTION, plain)
+    assert [(m.name, m.content) for m in sent_to_all([QUESTION] * 2, [card, plain])] == [
+        ("m", "Q: How many?"), ("n", sent(QUESTION, plain)[0].content)]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from consilience.compare import Class, agreed, classes, legible, plurality, shuffled, stated, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, unworn
-from consilience.prompt import put, render
+from consilience.prompt import put, render, sent, sent_to_all, stage_of
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
 from consilience.run import Run, clock
-from consilience.types import Absent, Draws, Event, Ledger, Quote, Reply, Request, Scope, Token, canonical
+from consilience.types import Absent, Draws, Event, Ledger, Message, Quote, Reply, Request, Scope, Token, canonical
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,8 +73,15 @@ class Member:
         replies = [_read(reply, request, asked, started) for reply in found]
         self._tick(started, max((r.seconds for r in replies), default=0.0))
         for reply in replies[:1] if request.sampling.greedy else replies:
-            self.run.note(self.index, order, reply if reply.tokens is None else reply.having(tokens=None))
+            self._note(order, reply, lambda: sent(request, self.card))
         return self._timely(replies)
+
+    def _note(self, order: int, reply: Reply, prompt: Callable[[], tuple[Message, ...]]) -> None:
+        """Book a reply as a part: without its tokens, and with what was sent where the scope wants that."""
+        wanted = "prompts" in self.run.scope.extras
+        if wanted or reply.tokens is not None:
+            reply = reply.having(tokens=None, prompt=prompt() if wanted else ())
+        self.run.note(self.index, order, reply)
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         """The result; while somebody waits, a ModelError when it does not come within the timeout."""
@@ -148,7 +155,7 @@ class Member:
                 begun = begun or event.kind == "delta"
                 if event.kind == "done" and event.reply is not None:
                     reply = _read(event.reply, request, asked, started)
-                    self.run.note(self.index, order, reply.having(tokens=None))
+                    self._note(order, reply, lambda: sent(request, self.card))
                     clock.set(started + reply.seconds)
                     event = Event("done", reply=reply)
                 yield event
@@ -163,27 +170,28 @@ class Member:
     async def verify(self, request: Request, answers: Sequence[str]) -> list[float | None]:
         """Scores of answers (power Verify)."""
         power = self.power(Verify)
-        return await self._measured("verify", request, "".join(answers), lambda: power.verify(request, answers))
+        return await self._measured("verify", request, answers, lambda: power.verify(request, answers))
 
     async def score(self, request: Request, text: str) -> list[Token]:
         """Tokens of `text` with their log-probabilities as an answer to the request (power Score)."""
         power, asked = self.power(Score), render(request, self.card)
-        return await self._measured("score", asked, text, lambda: power.score(asked, text))
+        return await self._measured("score", asked, [text], lambda: power.score(asked, text))
 
     async def next(self, request: Request, choices: Sequence[str]) -> list[float]:
         """Log-probabilities of `choices` as what comes next (power NextTokens)."""
         power, asked = self.power(NextTokens), render(request, self.card)
-        return await self._measured("next", asked, "", lambda: power.next(asked, choices))
+        return await self._measured("next", asked, [], lambda: power.next(asked, choices))
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 vectors of texts, [texts, width] (power Embed)."""
         power = self.power(Embed)
-        return await self._measured("embed", Request(()), "".join(texts), lambda: power.embed(texts))
+        return await self._measured("embed", Request(()), texts, lambda: power.embed(texts))
 
-    async def _measured(self, asked: str, request: Request, text: str, call: Callable[[], Awaitable[Measured[T]]]) -> T:
-        """Make a call that reads a prompt and a text; on a budget it is paid in full, or is a BudgetError."""
+    async def _measured(self, asked: str, request: Request, texts: Sequence[str],
+                        call: Callable[[], Awaitable[Measured[T]]]) -> T:
+        """Make a call that reads a prompt and texts; on a budget it is paid in full, or is a BudgetError."""
         started, order, own = clock.get(), self.run.begin(self.name, asked), purse.get()
-        quote = self.quote(request.having(prefix=request.prefix + text)) if own is not None else None
+        quote = self.quote(request.having(prefix="".join([request.prefix, *texts]))) if own is not None else None
         if own is None or quote is None:
             got = await self._in_time(call())
         else:
@@ -194,16 +202,11 @@ class Member:
             finally:
                 reserved.settle(0.0)
         self._tick(started, got.seconds)
-        self.run.note(self.index, order, Reply(None, usage=got.usage, cost=got.cost, seconds=got.seconds,
-                                                 model=self.name, asked=asked, started=started))
+        self._note(order, Reply(None, usage=got.usage, cost=got.cost, seconds=got.seconds, model=self.name, asked=asked,
+                                started=started), lambda: sent(request, self.card, texts))
         if self._overdue(got.seconds):
             raise self._late()
         return got.value
-
-
-def stage_of(request: Request) -> str:
-    """What a request asks for, in a word: the name of its wording or form."""
-    return request.stage or request.form or "answer"
 
 
 def _content(request: Request) -> tuple[Any, ...]:
@@ -464,7 +467,7 @@ async def decode_together(members: Sequence[Member], requests: Sequence[Request]
     lead.run.absent.extend(reply.absent)
     reply = _read(reply, requests[0], "decode", started)
     clock.set(started + reply.seconds)
-    lead.run.note(lead.index, order, reply.having(tokens=None))
+    lead._note(order, reply, lambda: sent_to_all(rendered, [m.card for m in members]))
     return reply
 
 
@@ -494,4 +497,4 @@ def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
 
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
            "ask_ranked", "ask_some", "classes", "clock", "decode_together", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
-           "tally", "timed", "together", "winner", "write_together"]
+           "stage_of", "tally", "timed", "together", "winner", "write_together"]

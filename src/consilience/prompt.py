@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from consilience.errors import ConfigError, did_you_mean
@@ -120,6 +120,29 @@ def render(request: Request, card: Card | None = None) -> Request:
         return request
     kind = _form(request.form)
     return _rendered(request, card.forms[kind.name] if card is not None and kind.name in card.forms else kind.wording)
+
+
+def stage_of(request: Request) -> str:
+    """What a request asks for, in a word: the name of its wording or form."""
+    return request.stage or request.form or "answer"
+
+
+def sent(request: Request, card: Card, read: Sequence[str] = ()) -> tuple[Message, ...]:
+    """The messages that a model with this card is sent, then a partial answer to continue and the texts that it is to `read`.
+    None of a team, whose members are, and of recorded answers, which were given to whatever was sent then."""
+    if card.recorded or not card.renders:
+        return ()
+    asked = render(request, card)
+    role = "assistant" if asked.messages else "text"
+    return (*asked.messages, *(Message(role, text) for text in (asked.prefix, *read) if text))
+
+
+def sent_to_all(requests: Sequence[Request], cards: Sequence[Card]) -> tuple[Message, ...]:
+    """What models that write one text are sent: once where it is the same, else with the model's name at each message."""
+    each = [sent(request, card) for request, card in zip(requests, cards, strict=True)]
+    if all(messages == each[0] for messages in each):
+        return each[0]
+    return tuple(replace(message, name=card.name) for card, messages in zip(cards, each, strict=True) for message in messages)
 
 
 @remembered

@@ -231,7 +231,8 @@ class Reply:
     `stop` is `stop`, `length` or `error`. `cost` is in US dollars, None when a price is unknown (never 0 for unknown).
     `seconds` is the recorded time of the first generation; for a team, of its critical path. `score` is set only on
     recorded replies that carry one. `note` holds what a method decided (votes, route, confidence); that
-    of a model says where it can whether a stop string ended the text (`stopped`) or the model itself.
+    of a model says where it can whether a stop string ended the text (`stopped`) or the model itself. `prompt` is what was
+    sent, in the model's own wording, before its chat template; it is kept only where the scope's extras ask for it.
     """
 
     text: str | None
@@ -251,6 +252,7 @@ class Reply:
     absent: tuple[Absent, ...] = ()
     unread: bool = False
     note: Mapping[str, Any] = field(default_factory=dict)
+    prompt: tuple[Message, ...] = ()
 
     def having(self, **changes: Any) -> Reply:
         """A copy with other fields."""
@@ -333,8 +335,8 @@ class Quote:
 class Scope:
     """What travels with a call and never enters a key: the budget, the deadline, whose question it is, wanted extras.
 
-    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`
-    and `alternatives` (as many likely tokens with them as the model gives). `example` and `variant` let recorded
+    `deadline` is in Unix seconds (`time.time()`). `extras` may hold `logprobs`, `alternatives` (as many likely tokens with
+    them as the model gives) and `prompts` (what was sent stays with each reply of a call tree). `example` and `variant` let recorded
     members find their line. `live` says that somebody waits for the answer: timeouts then go by the wall clock, else by
     recorded seconds. `watch` is told of every ask of a team, and of teams in it, as it begins: `kitchen: refine`.
     """

@@ -37,6 +37,23 @@ def test_the_trace_tells_who_said_what_and_how_it_was_read(vote: Path) -> None:
     assert "cid  answer  “The answer is 10.”  read as 10" in shown and "$0.003, 3 calls" in shown
 
 
+def test_prompts_show_what_each_model_was_really_sent_once_each(tmp_path: Path) -> None:
+    team = tmp_path / "panel.yaml"
+    with faulty(chat("11")) as server:
+        team.write_text(f"method: panel\noptions: {{prompts: {{write: 'OWN WORDS {{question}} {{answers}}'}}}}\n"
+                        f"members: ['openai:m@{server.url}', {{name: n, spec: 'openai:m@{server.url}'}}]\n")
+        asked = ["ask", team, QUESTION, "--format", "number"]
+        plain, traced = call(*asked, "--trace").stdout, call(*asked, "--prompts").stdout
+        told = json.loads(call(*asked, "--json", "--prompts").stdout)
+        one = json.loads(call("ask", f"openai:m@{server.url}", QUESTION, "--json", "--prompts").stdout)
+        without = json.loads(call(*asked, "--json").stdout)
+    assert "prompt 1" not in plain and "OWN WORDS" not in plain and '"prompt":' not in json.dumps(without)
+    assert traced.count("OWN WORDS") == 1 and traced.count(f"user: {QUESTION}") == 1 and "prompt 1  answer, to " in traced
+    assert {p["asked"]: p["prompt"][0]["content"][:9] for p in told["parts"]} == {
+        "answer": QUESTION[:9], "verdict": "Question:", "write": "OWN WORDS"}
+    assert one["prompt"][0]["role"] == "user" and one["prompt"][0]["content"].startswith(QUESTION)
+
+
 def test_json_is_the_whole_tree(vote: Path) -> None:
     told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json").stdout)
     assert told["reading"] == "11" and told["calls"] == 3 and [p["model"] for p in told["parts"]] == ["ann", "bob", "cid"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consilience.errors import StoreError
 from consilience.store import pack, unpack
-from consilience.types import Absent, Reply, Token, Usage
+from consilience.types import Absent, Message, Reply, Token, Usage
 
 number = st.floats(allow_nan=False)
 text = st.text(st.characters(codec=None), max_size=20)      # lone surrogates too
@@ -21,7 +21,8 @@ leaf = st.builds(
     usage=st.builds(Usage, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), cost=st.none() | number,
     seconds=number, model=text, asked=text, draw=st.integers(0, 9), started=number, reasoning=text,
     tokens=st.none() | st.lists(token, max_size=2).map(tuple), score=st.none() | number,
-    absent=st.lists(st.builds(Absent, text, text, text), max_size=2).map(tuple), unread=st.booleans(), note=note)
+    absent=st.lists(st.builds(Absent, text, text, text), max_size=2).map(tuple), unread=st.booleans(), note=note,
+    prompt=st.lists(st.builds(Message, text, text, st.none() | st.text(min_size=1, max_size=5)), max_size=2).map(tuple))
 tree = st.recursive(leaf, lambda inner: st.builds(
     lambda reply, parts: reply.having(parts=tuple(parts)), leaf, st.lists(inner, max_size=3)), max_leaves=5)
 

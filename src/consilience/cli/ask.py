@@ -16,6 +16,7 @@ from rich.markup import escape
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
 from consilience.errors import ConfigError, StoreError
 from consilience.model import Model
+from consilience.prompt import sent
 from consilience.types import Draws, Reply, Request, Scope
 
 
@@ -24,6 +25,8 @@ def ask(
                                              "nursery/generalist, openai:gpt-4o-mini or hf:./checkpoint.")],
     question: Annotated[str, typer.Argument(help="The question; - reads it from stdin. Not with --example.")] = "",
     trace: Annotated[bool, typer.Option("--trace", help="Show who said what, how it was read, and what it took.")] = False,
+    prompts: Annotated[bool, typer.Option("--prompts", help="With --trace or --json: show what each model was really sent too. "
+                                                            "Alone it means --trace --prompts.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     format: Annotated[str, typer.Option(help="How answers are read and compared: free, number, math, exact, yesno, f1, "
@@ -46,36 +49,35 @@ def ask(
     \b
     Examples:
       consilience ask examples/teams/vote.yaml "What is 17 + 25?" --format number --trace
+      consilience ask examples/teams/panel.yaml "Why does bread rise?" --trace --prompts
       consilience ask nursery/generalist "What is 17 + 25?" --json
       echo "Why is the sky blue?" | consilience ask openai:gpt-4o-mini -
       consilience ask examples/teams/cheatsheet.yaml "What is 17 + 25?" --memory sheet.json
       consilience ask runs/router --task recorded:answers.jsonl --example 17 --trace
     """
+    from consilience import saved
     from consilience.models.wrappers.budgeted import Budget
-    from consilience.reading import Free, from_name
+    from consilience.reading import Free
 
     if (task is None) != (example is None) or (example is not None and question):
         raise ConfigError("ask takes a question, or --task and --example together")
     if task is not None and example is not None:
         request = _of_task(task, example, seed)
     else:
-        text = sys.stdin.read().strip() if question == "-" else question
-        text = text.encode("utf-8", "replace").decode()     # bytes of the shell that are no text
-        if not text.strip():
-            raise ConfigError("the question is empty")
-        request = Request.of(text, form="steps" if steps else "answer", format=from_name(format), seed=seed)
+        request = _of_words(question, format, "steps" if steps else "answer", seed)
     request = request.sampled(temperature=temperature, max_tokens=max_tokens)
-    from consilience import saved
-
     with worn(find(team, allow_changes), store) as model:
         before = saved.read_memory(memory) if memory is not None else {}
         if memory is not None:
             saved.recall(model, before)
         live = sys.stdout.isatty() and not json and isinstance(request.format, Free)
-        scope = Scope(None if budget is None else Budget(budget), example=example or "", live=True)
+        extras = frozenset({"prompts"}) if prompts else frozenset()
+        scope = Scope(None if budget is None else Budget(budget), example=example or "", extras=extras, live=True)
         reply = asyncio.run((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
-    _show(reply, json, trace, live)
+    if prompts:
+        reply = reply.having(prompt=sent(request, model.card))
+    _show(reply, json, trace or prompts, live)
     if memory is not None:
         _remember(told, before, memory)
 
@@ -87,6 +89,17 @@ def _remember(told: Mapping[str, Any], before: Mapping[str, Any], file: Path) ->
     if saved.read_memory(file) != before:
         raise StoreError(f"somebody else wrote {file} meanwhile: what they wrote stands, and this question is not remembered")
     saved.write_memory(told, file)
+
+
+def _of_words(question: str, format: str, form: str, seed: int) -> Request:
+    """The question of the command line, or of stdin."""
+    from consilience.reading import from_name
+
+    text = sys.stdin.read().strip() if question == "-" else question
+    text = text.encode("utf-8", "replace").decode()     # bytes of the shell that are no text
+    if not text.strip():
+        raise ConfigError("the question is empty")
+    return Request.of(text, form=form, format=from_name(format), seed=seed)
 
 
 def _of_task(task: str, example: str, seed: int) -> Request:
@@ -157,7 +170,7 @@ async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
 
 
 def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
-    from consilience.cli.trace import as_json, tree
+    from consilience.cli.trace import as_json, prompts, tree
 
     if json:
         say_json(as_json(reply))
@@ -175,3 +188,5 @@ def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
         whisper("the answer could not be read in the format asked for", style="yellow")
     if trace:
         out().print(tree(reply))
+        for line in prompts(reply):
+            out().print(line, soft_wrap=True)

@@ -1,35 +1,66 @@
-"""A reply and its parts for eyes and for JSON: who said what, how it was read, what it took."""
+"""A reply and its parts for eyes and for JSON: who said what, how it was read, what it took, and what was sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.text import Text
 from rich.tree import Tree
 
 from consilience.cli.console import dollars, harmless, seconds
-from consilience.types import Reply
+from consilience.types import Message, Reply
+
+Prompt = tuple[Message, ...]
 
 SHOWN = 240
 """Characters of a text that the tree quotes."""
 
 
 def tree(reply: Reply) -> Tree:
-    """The call tree of a reply."""
-    node = Tree(_line(reply))
-    _grow(node, reply)
+    """The call tree of a reply; where prompts were kept, with the number that each has in `prompts`."""
+    numbers = {prompt: place for place, prompt in enumerate(_prompts(reply), 1)}
+    node = Tree(_line(reply, numbers))
+    _grow(node, reply, numbers)
     return node
 
 
-def _grow(node: Tree, reply: Reply) -> None:
+def prompts(reply: Reply) -> Iterator[Text]:
+    """The prompts of a call tree in full, each once: its number, to whom it went at what stage, and the messages."""
+    for place, (prompt, parts) in enumerate(_prompts(reply).items(), 1):
+        whom = Counter(part.model for part in parts)
+        names = ", ".join(name + (f" x {n}" if n > 1 else "") for name, n in whom.items())
+        stages = " or ".join(dict.fromkeys(part.asked or "answer" for part in parts))
+        yield Text("\n").append(f"prompt {place}", style="bold cyan").append(f"  {stages}, to {names}", style="dim")
+        for message in prompt:
+            speaker = f"{message.name}, {message.role}" if message.name else message.role
+            yield Text(f"{speaker}: ", style="dim").append(harmless(message.content), style="not dim")
+
+
+def _prompts(reply: Reply) -> dict[Prompt, list[Reply]]:
+    """The replies that each prompt was answered with, in the order of the tree."""
+    found: dict[Prompt, list[Reply]] = {}
+    for one in _all(reply):
+        if one.prompt:
+            found.setdefault(one.prompt, []).append(one)
+    return found
+
+
+def _all(reply: Reply) -> Iterator[Reply]:
+    yield reply
     for part in reply.parts:
-        _grow(node.add(_line(part)), part)
+        yield from _all(part)
+
+
+def _grow(node: Tree, reply: Reply, numbers: Mapping[Prompt, int]) -> None:
+    for part in reply.parts:
+        _grow(node.add(_line(part, numbers)), part, numbers)
     for absent in reply.absent:
         node.add(Text(f"{absent.member} is absent ({absent.reason}): {harmless(absent.detail)}", style="red"))
 
 
-def _line(reply: Reply) -> Text:
+def _line(reply: Reply, numbers: Mapping[Prompt, int]) -> Text:
     line = Text()
     line.append(reply.model or "?", style="bold")
     line.append(f"  {reply.asked}" if reply.asked else "", style="cyan")
@@ -44,6 +75,8 @@ def _line(reply: Reply) -> Text:
     usage = reply.usage
     line.append(f"  {usage.prompt_tokens}→{usage.completion_tokens} tokens, {seconds(reply.seconds)}, "
                 f"{dollars(reply.cost)}" + (f", {usage.calls} calls" if reply.parts else ""), style="dim")
+    if reply.prompt:
+        line.append(f"  prompt {numbers[reply.prompt]}", style="cyan")
     return line
 
 
@@ -65,6 +98,7 @@ def as_json(reply: Reply) -> dict[str, Any]:
         "completion_tokens": usage.completion_tokens, "cost": reply.cost, "seconds": reply.seconds, "score": reply.score,
         "note": dict(reply.note), "absent": [{"member": a.member, "reason": a.reason, "detail": a.detail}
                                              for a in reply.absent],
+        "prompt": [{"role": m.role, "content": m.content} | ({"name": m.name} if m.name else {}) for m in reply.prompt],
         "parts": [as_json(part) for part in reply.parts],
     }
     dull = ("", None, {}, [], False)

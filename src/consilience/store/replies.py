@@ -8,10 +8,10 @@ from operator import attrgetter
 from typing import Any
 
 from consilience.errors import StoreError
-from consilience.types import Absent, Reply, Token, Usage
+from consilience.types import Absent, Message, Reply, Token, Usage
 
 _PLAIN = {f.name: f.default for f in fields(Reply)
-          if f.name not in ("text", "usage", "tokens", "parts", "absent", "note")}
+          if f.name not in ("text", "usage", "tokens", "parts", "absent", "note", "prompt")}
 
 _plain = attrgetter(*_PLAIN)
 
@@ -33,6 +33,8 @@ def to_json(reply: Reply) -> dict[str, Any]:
         out["absent"] = [[a.member, a.reason, a.detail] for a in reply.absent]
     if reply.note:
         out["note"] = dict(reply.note)
+    if reply.prompt:
+        out["prompt"] = [[m.role, m.content, *((m.name,) if m.name else ())] for m in reply.prompt]
     return out
 
 
@@ -48,6 +50,8 @@ def from_json(data: dict[str, Any]) -> Reply:
         made["parts"] = tuple(from_json(part) for part in made["parts"])
     if "absent" in made:
         made["absent"] = tuple(Absent(*entry) for entry in made["absent"])
+    if "prompt" in made:
+        made["prompt"] = tuple(Message(*entry) for entry in made["prompt"])
     return Reply(**made)
 
 
