@@ -147,6 +147,20 @@ def test_errors_of_files_name_the_line(tmp_path: Path) -> None:
         Recording.load(tmp_path / "none.jsonl")
 
 
+def test_null_is_as_good_as_absent(tmp_path: Path) -> None:
+    names = ("prompt", "variant", "response", "responses", "answer", "answers", "score", "sample_scores", "cost_usd",
+             "duration_ms", "prompt_tokens", "completion_tokens", "options")
+    found = []
+    for n, line in enumerate(LINES):
+        (bare := tmp_path / f"bare-{n}.jsonl").write_text(json.dumps(line))
+        (null := tmp_path / f"null-{n}.jsonl").write_text(json.dumps(dict.fromkeys(names) | line))
+        found.append([(r.prompts, r.by_id, r.by_prompt, r.models) for r in map(Recording.load, (bare, null))])
+    assert all(bare == null for bare, null in found)
+    (file := tmp_path / "lost.jsonl").write_text(json.dumps({**LINES[0], "id": None}))
+    with pytest.raises(ConfigError, match="line 1: every line needs dataset, id and model; id is missing"):
+        Recording.load(file)
+
+
 def test_unknown_models_and_variants_are_suggested(file: Path) -> None:
     with pytest.raises(ConfigError, match="Did you mean 'small'"):
         Recorded(Recording.load(file), "smal")

@@ -9,7 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,39 @@ from consilience.types import Draws, Event, Example, Quote, Reply, Request, Scop
 
 _NOTED = ("option_logits", "options", "reward_scores", "contaminated")
 """Published numbers about a reply that are handed on in its note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a file as it is written. What is absent or null has the default."""
+
+    dataset: Any
+    id: Any
+    model: Any
+    variant: Any = ""
+    prompt: Any = ""
+    response: Any = None
+    responses: Any = None
+    answer: Any = None
+    answers: Any = None
+    score: Any = None
+    sample_scores: Any = None
+    cost_usd: Any = None
+    duration_ms: Any = 0.0
+    prompt_tokens: Any = 0
+    completion_tokens: Any = 0
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Entry:
+        """From JSON values; a KeyError names what every line needs."""
+        told = {key: value for key, value in line.items() if value is not None}
+        known = {name: told[name] for name in _FIELDS if name in told or name in _NEEDED}
+        return cls(**known, note={key: told[key] for key in _NOTED if key in told})
+
+
+_FIELDS = tuple(f.name for f in fields(Entry) if f.name != "note")
+_NEEDED = ("dataset", "id", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +90,19 @@ class Recording:
             raise ConfigError(f"recorded answers {path}: {error.strerror or error}") from None
         return _load(path.resolve(), stat.st_mtime_ns, stat.st_size)
 
-    def add(self, entry: Mapping[str, Any], line: Line) -> None:
+    def add(self, entry: Entry, line: Line) -> None:
         """Take up one line."""
-        dataset, id_ = str(entry["dataset"]), str(entry["id"])
+        dataset, id_ = str(entry.dataset), str(entry.id)
         number = self.names.get((dataset, id_))
         if number is None:
             number = self.names[dataset, id_] = len(self.prompts)
-            prompt = str(entry.get("prompt", ""))
+            prompt = str(entry.prompt)
             self.prompts.append(prompt)
             for key in {id_, f"{dataset}/{id_}"}:
                 self.by_id.setdefault(key, []).append(number)
             if prompt:
                 self.by_prompt.setdefault(prompt.strip(), []).append(number)
-        self.models.setdefault((str(entry["model"]), str(entry.get("variant", ""))), {})[number] = line
+        self.models.setdefault((str(entry.model), str(entry.variant)), {})[number] = line
 
     def find(self, example: str, question: str) -> list[int]:
         """Numbers of the questions with this id whose prompt, where recorded, is this one; else those with this
@@ -100,7 +133,7 @@ def _load(path: Path, changed: int, size: int) -> Recording:
 
 def _take(recording: Recording, raw: bytes, number: int) -> None:
     try:
-        entry = json.loads(raw)
+        entry = Entry.of(json.loads(raw))
         recording.add(entry, _line(entry))
     except KeyError as error:
         raise ConfigError(f"{recording.path}, line {number}: every line needs dataset, id and model; "
@@ -109,23 +142,21 @@ def _take(recording: Recording, raw: bytes, number: int) -> None:
         raise ConfigError(f"{recording.path}, line {number} is not a recorded answer: {error}") from None
 
 
-def _line(entry: Mapping[str, Any]) -> Line:
-    single = "responses" not in entry and "answers" not in entry
-    texts = [entry.get("response")] if single else list(entry.get("responses") or [])
-    answers = [entry.get("answer")] if single else list(entry.get("answers") or [])
+def _line(entry: Entry) -> Line:
+    single = entry.responses is None and entry.answers is None
+    texts = [entry.response] if single else list(entry.responses or [])
+    answers = [entry.answer] if single else list(entry.answers or [])
     if answers and len(texts) != len(answers):
         texts = []      # which text gave which answer was not recorded: the answers are the draws
     n = max(len(texts), len(answers))
     texts += [None] * (n - len(texts))
     answers = [None if a is None else str(a) for a in answers] + [None] * (n - len(answers))
-    scores = list(entry["sample_scores"]) if "sample_scores" in entry else [entry.get("score")]
+    scores = [entry.score] if entry.sample_scores is None else list(entry.sample_scores)
     scores = scores if len(scores) == n else [None] * n
     _check(texts, str, "a response is a text")
-    _check([*scores, entry.get("cost_usd")], (int, float), "scores and cost_usd are numbers")
-    note = {key: entry[key] for key in _NOTED if key in entry}
-    usage = Usage(1, int(entry.get("prompt_tokens", 0)), int(entry.get("completion_tokens", 0)))
-    return Line(tuple(texts), tuple(answers), tuple(scores), entry.get("cost_usd"),
-                float(entry.get("duration_ms", 0.0)) / 1000, usage, note)
+    _check([*scores, entry.cost_usd], (int, float), "scores and cost_usd are numbers")
+    usage = Usage(1, int(entry.prompt_tokens), int(entry.completion_tokens))
+    return Line(tuple(texts), tuple(answers), tuple(scores), entry.cost_usd, float(entry.duration_ms) / 1000, usage, entry.note)
 
 
 def _check(values: Iterable[Any], kind: type | tuple[type, ...], rule: str) -> None:
