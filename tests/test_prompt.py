@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,21 @@ def test_no_text_can_end_its_quotation(text_: str) -> None:
     quoted = data(text_)
     assert not any(mark in quoted for mark in ("<<<", ">>>", "<|", "</s>", "<s>", "[INST]", "[/INST]"))
     assert quoted.replace(" ", "") == text_.replace(" ", ""), "nothing is lost but room"
+
+
+PIECES = ("<", ">", "|", "/", "s", "[", "]", "\u200b", "\ufeff", "\uff1c", "\uff1e", "\uff5c", "<<SYS>>", "[INST]", "[SYSTEM_PROMPT]", "<eos>", "im_end", "\n")
+MARKS = ("<<<", ">>>", "<|", "</s>", "<s>", "<<SYS>>", "[INST]", "[SYSTEM_PROMPT]", "[|", "<eos>")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
+def test_no_text_can_end_its_quotation_where_hidden_characters_are_dropped_and_wide_ones_made_narrow(text_: str) -> None:
+    seen = normalize("NFKC", re.sub("[\u200b\ufeff]", "", data(text_)))
+    assert not any(mark in seen for mark in MARKS[:3]) and not any(mark in data(text_).replace("\u200b", "") for mark in MARKS)
+
+
+def test_hidden_characters_that_hide_no_mark_stay() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 a < b > c"
+    assert data(family) == family and data("[x] [1|2] <b> [NOTE] <small>") == "[x] [1|2] <b> [NOTE] <small>"
 
 
 def test_what_is_written_is_quoted_once() -> None:

@@ -23,8 +23,12 @@ PEER_CHARACTERS = 4096
 """Longest peer text that a prompt quotes (about 1024 tokens); of a longer one the tail, where the answer sits, is kept."""
 
 _PLACE = re.compile(r"\{([a-z]+)\}")
-_DELIMITER = re.compile(r"<{3,}|>{3,}|<\||</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
-"""What ends a quotation or a turn: the marks of our wordings, and of common chat templates."""
+_HIDDEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+"""Characters that nobody sees, and that some tokenizers drop."""
+_DELIMITER = re.compile(
+    r"[<\uff1c]{3,}|[>\uff1e]{3,}|[<\uff1c\[][|\uff5c]|</?s>|<</?SYS>>|<(?:bos|eos|BOS_TOKEN|EOS_TOKEN)>|<(?:start|end)_of_(?:turn|utterance)>|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT))\]")
+"""What ends a quotation or a turn: the marks of our wordings (wide ones too), and of common chat templates."""
 
 in_force: ContextVar[Mapping[Wording, tuple[str, Wording]]] = ContextVar("in_force", default=MappingProxyType({}))
 """The wordings of the method that runs: for each its name and what to say instead (mostly itself)."""
@@ -223,8 +227,12 @@ def letter(index: int) -> str:
 
 def data(text: str, limit: int = PEER_CHARACTERS) -> str:
     """What somebody else wrote, as a prompt may quote it: cut to length, with delimiters taken apart (`>>>` becomes
-    `> > >`), so that it cannot end its quotation."""
-    return text if isinstance(text, Written) else _DELIMITER.sub(_apart, clip(text, limit))
+    `> > >`), those with hidden characters between too, so that it cannot end its quotation."""
+    if isinstance(text, Written):
+        return text
+    text = clip(text, limit)
+    seen = _HIDDEN.sub("", text)
+    return _DELIMITER.sub(_apart, seen) if _DELIMITER.search(seen) else text
 
 
 def _apart(match: re.Match[str]) -> str:
