@@ -183,7 +183,7 @@ def test_what_json_would_change_is_refused(tmp_path: Path) -> None:
         saved.write_learned(Learned({"by member": {10: 1.0, 9: 2.0}}), tmp_path)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text()
                                                       | st.floats(allow_nan=False, allow_infinity=False),
                                                       lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))),

@@ -36,7 +36,7 @@ def test_the_fewest_that_could_decide(ahead: float, worths: list[float], number:
     assert enough(ahead, worths) == number
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SAID.filter(lambda said: any(said)), st.sampled_from(["equal", "accuracy"]), st.randoms())
 def test_stopping_early_changes_no_reading_and_asks_no_more(said: list[str | None], weights: str, chance: object) -> None:
     standing = [chance.randint(1, 9) / 10 for _ in said]       # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def test_stopping_early_changes_no_reading_and_asks_no_more(said: list[str | Non
         assert early.usage.calls + early.note.get("unasked", 0) == whole.usage.calls
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SAID.filter(lambda said: any(said)))
 def test_self_consistency_stops_without_changing_the_answer(said: list[str | None]) -> None:
     whole, early = (ask(SelfConsistency(draws=len(said), stop=stop), [Scripted("m", said)]) for stop in ("never", "lead"))  # type: ignore[arg-type]

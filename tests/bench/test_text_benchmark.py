@@ -52,7 +52,7 @@ def ballots(classes: list[list[int]], score: list[list[float]]) -> object:
 SAID = st.lists(st.sampled_from(["A", "B", "C", "hm", None]), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SAID, st.data(), st.sampled_from(["equal", "accuracy", "log-odds"]))
 def test_a_counted_vote_is_the_librarys(said: list[str | None], data: st.DataObject, weights: str) -> None:
     standing = data.draw(st.lists(st.sampled_from([0.0, .25, .3, .5, .75, 1.0]), min_size=len(said), max_size=len(said)))

@@ -31,7 +31,7 @@ def bridge(prompt: str = "Once") -> Bridge:
     return Bridge([encoded(m, prompt) for m in range(3)], [lambda text, m=m: encoded(m, prompt + text) for m in range(3)], words())
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(parts=st.lists(st.tuples(st.integers(0, 2), UNICODE), max_size=6), seed=st.integers(0, 99))
 def test_whoever_writes_everybody_reads_the_same_bytes(parts: list[tuple[int, str]], seed: int) -> None:
     """Authors write pieces of random Unicode token by token; readers join at random; caches go back where they must."""

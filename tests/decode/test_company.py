@@ -32,7 +32,7 @@ samplings = st.builds(Sampling, temperature=st.sampled_from([0.0, 0.7, 1.3]), to
 
 @pytest.mark.parametrize("scheme", [MeanLogits(), Only(1), ByChance(), Speculation(MeanLogits(), length=3),
                                     Speculation(Only(0), sure=0.1, adaptive=True)], ids=str)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(drawn=st.lists(st.tuples(samplings, st.integers(1, 14), st.integers(0, 99)), min_size=2, max_size=5), lanes=st.integers(1, 5))
 def test_together_or_alone(scheme: Combiner | Policy, drawn: list[tuple[Sampling, int, int]], lanes: int) -> None:
     models = [bound("llama"), bound("qwen2")]

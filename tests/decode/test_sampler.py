@@ -70,7 +70,7 @@ samplings = st.builds(Sampling, temperature=st.sampled_from([0.0, 0.5, 1.0]), to
                       repetition_penalty=st.sampled_from([1.0, 1.3]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.lists(samplings, min_size=2, max_size=6), seed=st.integers(0, 1000))
 def test_a_rows_token_depends_on_nothing_else(rows: list[Sampling], seed: int) -> None:
     scores = torch.randn(len(rows), 40, generator=torch.Generator().manual_seed(seed)) * 3

@@ -33,7 +33,7 @@ def plain(model: torch.nn.Module, text: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("family", "lean"), [(f, lean) for f in FAMILIES for lean in (False, True) if not lean or f in LEAN])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(operations=OPERATIONS)
 def test_any_operations_equal_a_plain_forward(family: str, lean: bool, operations: list[tuple[str, int]]) -> None:
     model = bound(family)

@@ -64,7 +64,7 @@ def test_a_piece_that_is_missing_has_the_logit_of_its_first_piece_once() -> None
     assert "them" not in named(union, counted), "its first piece is in the union itself, and counts there"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), members=st.integers(2, 3), rows=st.integers(1, 3))
 def test_one_vocabulary_is_the_arithmetic_mean(seed: int, members: int, rows: int) -> None:
     """GaC and UniTE with k = V over equal vocabularies are plain pooling; everything sums to 1."""
@@ -80,7 +80,7 @@ def test_one_vocabulary_is_the_arithmetic_mean(seed: int, members: int, rows: in
         torch.testing.assert_close(got.exp().sum(-1), torch.ones(rows))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 12))
 def test_unions_of_any_vocabularies_are_distributions(seed: int, k: int) -> None:
     draw = torch.Generator().manual_seed(seed)
@@ -114,7 +114,7 @@ def kl(target: torch.Tensor, logits: torch.Tensor, matrix: torch.Tensor) -> torc
     return torch.special.xlogy(target, target / (logits.softmax(-1) @ matrix)).sum(-1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), rate=st.floats(0.01, 2.0))
 def test_the_search_never_ends_farther_than_it_began(seed: int, rate: float) -> None:
     draw = torch.Generator().manual_seed(seed)

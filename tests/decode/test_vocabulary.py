@@ -21,7 +21,7 @@ def vocabulary(made: PreTrainedTokenizerFast) -> Vocabulary:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=UNICODE)
 def test_pieces_are_the_bytes_of_any_text(kind: str, text: str) -> None:
     made = KINDS[kind]()

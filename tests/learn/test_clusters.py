@@ -54,7 +54,7 @@ def test_ranks_break_ties_by_standing_then_cost_and_follow_their_members() -> No
     assert list(ranks(worth[:, turn], standing[turn], cost[turn])[0]) == [1, 2, 0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 30), st.integers(1, 4), st.integers(0, 99))
 def test_without_itself_is_what_the_rest_says(n: int, groups: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

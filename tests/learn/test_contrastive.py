@@ -33,7 +33,7 @@ def test_extremes() -> None:
     assert good.tolist() == [[True, False]] and bad.tolist() == [[False, True]], "clipped to the team's size"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 999))
 def test_losses_are_not_negative_and_follow_their_members(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def test_with_all_directions_cosines_are_those_of_the_sparse_vectors() -> None:
     assert np.allclose(x @ x.T, sparse @ sparse.T, atol=1e-4), "no more texts than directions: nothing is lost"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=6), st.text(max_size=30))
 def test_vectors_are_unit_or_zero_and_survive_restoring(texts: list[str], query: str) -> None:
     encoder = Tfidf.of(texts)

@@ -31,7 +31,7 @@ def test_budgets() -> None:
         mapping(WORTH, SIZES, [7, 7, 7], 5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 4))
 def test_it_is_the_best_subset_and_grows_with_the_budget(seed: int, members: int, kinds: int) -> None:
     rng = np.random.default_rng(seed)

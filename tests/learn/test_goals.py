@@ -112,7 +112,7 @@ def trials(draw: st.DrawFn) -> Trials:
     return Trials(rng.integers(0, 3, shape) / 2, rng.random(shape), rng.random(shape), rng.random(shape[1]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(trials(), st.lists(st.floats(0, 1500), min_size=2, max_size=5))
 def test_more_money_never_lowers_the_score_and_is_never_overspent(tried: Trials, budgets: list[float]) -> None:
     reached = []
@@ -127,7 +127,7 @@ def test_more_money_never_lowers_the_score_and_is_never_overspent(tried: Trials,
     assert reached == sorted(reached)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(trials(), st.floats(0, 1))
 def test_the_cheapest_that_is_good_enough(tried: Trials, share: float) -> None:
     least = share * float(tried.quality.mean(axis=1).max())
@@ -136,7 +136,7 @@ def test_the_cheapest_that_is_good_enough(tried: Trials, share: float) -> None:
     assert good[setting] and tried.cost_per_1k[setting] == pytest.approx(tried.cost_per_1k[good].min())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(trials())
 def test_a_higher_price_of_money_never_costs_more(tried: Trials) -> None:
     cost = [tried.cost_per_1k[Wish(tradeoff=t).settle(tried).setting] for t in (1e-6, 1e-4, 1e-3, 1e-2, 1.0)]

@@ -23,7 +23,7 @@ def test_the_three_scenarios() -> None:
     assert scenarios == pytest.approx([.80, .15, -.24])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 999))
 def test_one_edge_of_each_question_is_positive_and_the_masks_share_none(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -74,7 +74,7 @@ rights = st.lists(st.sampled_from([0, 1]), min_size=6, max_size=6)
 
 
 @given(st.lists(levels, min_size=3, max_size=3), st.lists(rights, min_size=3, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_plan_at_all_beats_those_found_for_small_ladders(sure: list[list[float]], score: list[list[float]]) -> None:
     """Two rungs: the front is exact. Three: nothing is both better and cheaper in score alone."""
     seen = ladder(sure, score, [1, 2, 5])

@@ -55,7 +55,7 @@ def test_the_expected_maximum_of_the_catalogue() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.lists(st.floats(0, .5), min_size=3, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_more_members_are_never_worth_less(quality: list[float], spread: list[float]) -> None:
     sets = subsets(3, 3)
     found = dict(zip(sets, expected_best(np.array([quality]), np.diag(spread), normals(3), sets)[0], strict=True))

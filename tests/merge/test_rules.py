@@ -87,7 +87,7 @@ def test_masks_depend_on_seed_tensor_and_model_alone() -> None:
                                                   random_mask((64,), .5, "a", 0, 1)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.floats(-8, 8, width=32), min_size=5, max_size=5), min_size=2, max_size=4))
 def test_a_ties_merge_lies_between_base_and_the_extremes(rows: list[list[float]]) -> None:
     vectors = [torch.tensor(r) for r in rows]

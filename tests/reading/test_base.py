@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.reading import F1, Choice, Exact, Free, Number, YesNo
@@ -10,7 +10,6 @@ from consilience.reading import F1, Choice, Exact, Free, Number, YesNo
 FORMATS = [Choice(4), Number(), Exact(), F1(), Free(), YesNo()]
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(min_size=1, max_size=20)), max_size=12))
 def test_groups_are_numbered_by_first_appearance(texts: list[str | None]) -> None:
     for format in FORMATS:
@@ -23,7 +22,6 @@ def test_groups_are_numbered_by_first_appearance(texts: list[str | None]) -> Non
             assert all(second == first for other, second in zip(readings, groups, strict=True) if one == other)
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=60))
 def test_scores_lie_between_0_and_1(text: str) -> None:
     for format in FORMATS:

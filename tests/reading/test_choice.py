@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.errors import ConfigError
@@ -68,7 +68,6 @@ def test_equal_by_value() -> None:
     assert Choice(4).name == "choice-4/1" and "letter" in Choice(4).instruction
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.integers(1, 26))
 def test_only_letters_of_the_options_are_read(text: str, n: int) -> None:
     assert Choice(n).read(text) in {None, *(chr(65 + i) for i in range(n))}

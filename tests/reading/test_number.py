@@ -4,7 +4,7 @@ import asyncio
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.reading import Number
@@ -50,14 +50,12 @@ def test_equal_numbers_share_a_group() -> None:
     assert asyncio.run(Number().group(["0.5", None, "2", "1/2", "2"])) == [0, None, 1, 0, 1]
 
 
-@settings(deadline=None)
 @given(st.fractions(min_value=-10**9, max_value=10**9, max_denominator=999))
 def test_written_numbers_read_as_themselves(value: Fraction) -> None:
     text = written(value)
     assert number(text) == text and Fraction(text) == value
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_every_reading_is_a_number(text: str) -> None:
     reading = Number().read(text)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.reading.text import answered, asks, boxed, cut, json_answer, last_sentence, plain, refuses, sets, stated, visible, words
@@ -82,7 +82,6 @@ def test_words_keep_something() -> None:
     assert words("A") == ["a"] and words("?!") == ["?!"] and words("") == []
 
 
-@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_nothing_raises(text: str) -> None:
     for call in (visible, plain, boxed, json_answer, stated, cut, asks, sets, refuses, words):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consilience.bench.split import DevSplit
@@ -111,7 +111,6 @@ def test_the_first_error_ends_all() -> None:
         asyncio.run(windowed(call, range(40), 8))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(6, 30))
 def test_folds_are_disjoint_complete_and_even(k: int, n: int) -> None:
     split = sums(n)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from consilience.method import Learned, Method
+from consilience.bench.code import code_digest
+from consilience.method import Learned
 from consilience.team import Team
 from consilience.types import Example, digest
 
@@ -31,21 +30,6 @@ def content_digest(example: Example) -> str:
     """Digest of a question, its references and how it is asked and scored."""
     form = example.request.format
     return digest([example.id, example.request.content(), list(example.references), form.name if form else None])
-
-
-def code_digest(team: Team) -> str:
-    """Digest of the source of a team's methods, nested ones included, so that edited code is run again."""
-    models = [*team.members, *(m for models in team.roles.values() for m in models)]
-    inner = [code_digest(m) for m in models if isinstance(m, Team)]
-    return digest([_source(type(team.method)), *inner])
-
-
-def _source(cls: type[Method]) -> str:
-    module = sys.modules.get(cls.__module__)
-    try:
-        return inspect.getsource(module if module is not None else cls)
-    except (OSError, TypeError):
-        return cls.__qualname__
 
 
 def dump(team: Team) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consilience.bench.experiment import Entry, Experiment, Seat
-from consilience.bench.fits import code_digest
+from consilience.bench.code import code_digest
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import Level, Method
 from consilience.model import Card, Model

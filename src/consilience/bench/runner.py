@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from consilience.bench.fits import code_digest, content_digest, dump, fit_key, needs_fit, restore
+from consilience.bench.code import code_digest
+from consilience.bench.fits import content_digest, dump, fit_key, needs_fit, restore
 from consilience.bench.leaderboard import Standing, standings, write_csv
 from consilience.bench.lineup import DECODING, count_inside, leaves, tried, wear, wear_inside
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first

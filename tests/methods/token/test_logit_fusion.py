@@ -43,7 +43,7 @@ def test_weight_zero_is_exactly_the_others(how: str) -> None:
     assert pooled(how, P, [1.0, 0.0], weights=(1, 0)) == pytest.approx(P, abs=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.lists(st.floats(-20, 20), min_size=4, max_size=4), min_size=2, max_size=4), st.floats(-50, 50))
 def test_invariants(rows: list[list[float]], shift: float) -> None:
     logits = torch.tensor(rows)[:, None]
