@@ -44,6 +44,18 @@ def test_aliases_with_commas_stay_whole(tmp_path: Path) -> None:
     assert made.dev[0].references == ("Christmas Island, Other Territories", "cx") and made.dev[0].request.format == F1()
 
 
+def test_a_text_that_only_begins_like_a_list_is_the_answer(tmp_path: Path) -> None:
+    items = [{"id": i, "input": f"Where {i}?", "output": said} for i, said in enumerate(("[1] Rome", "[sic", '[{"a": 1}]'))]
+    made = task(write(tmp_path / "f.json", "f1_match", items, [{**items[0], "id": 9, "input": "Where now?"}]))
+    assert [e.references for e in made.dev] == [("[1] Rome",), ("[sic",), ('[{"a": 1}]',)]
+
+
+def test_null_names_nothing(tmp_path: Path) -> None:
+    items = [{"id": None, "question_id": None, "domain": None, "category": "maps", "input": f"Where {i}?", "output": "Rome"} for i in range(4)]
+    made = task(write(tmp_path / "n.json", "f1_match", items[:2], items[2:]))
+    assert made.skills == ("maps",) and not any(e.cluster for e in made.dev) and len({e.id for e in made.dev}) == 2
+
+
 @pytest.mark.parametrize(("kind", "message"), [
     ("coding", "running code"), ("noncompliance", "rightly declined"), ("reward_model", "reward model"), ("text_generation", "reward model"),
     ("generation_diversity", "diversity"), ("general_verifier", "judge"),
@@ -56,6 +68,8 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path, kind: str, message: st
 @pytest.mark.parametrize(("whole", "message"), [
     ({"task_type": "multiple_choise", "dev": [], "test": []}, "unknown task_type 'multiple_choise'.* 'multiple_choice'"),
     ({"rows": []}, "expected a JSON object with task_type"),
+    ({"task_type": "f1_match", "dev": 5}, "expected a JSON object with task_type"),
+    ({"task_type": "f1_match", "dev": {"id": 1}, "test": []}, "expected a JSON object with task_type"),
     ({"task_type": "multiple_choice", "dev": [{"question": "q", "choices": {"A": "x"}, "answer": "B"}]}, "dev 1: the answer 'B' is none"),
     ({"task_type": "exact_match", "dev": [{"output": "x"}]}, "dev 1: no field 'input'"),
 ])

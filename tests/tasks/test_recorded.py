@@ -61,6 +61,12 @@ def test_options_beside_the_prompt(tmp_path: Path) -> None:
     assert made.test[0].request.format == Choice(2, ("red", "blue")) and "red" not in made.test[0].question
 
 
+def test_null_is_as_good_as_absent(tmp_path: Path) -> None:
+    none = dict.fromkeys(("split", "category", "options", "reference"))
+    made = task(f"recorded:{write(tmp_path / 'r.jsonl', [{**line, **none, 'subject': 'sums'} for line in lines(40)])}")
+    assert made.skills == ("sums",) and not any(e.references for e in made.test)
+
+
 def test_a_line_without_a_prompt(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="line 1: a recorded question needs 'prompt'"):
         task(f"recorded:{write(tmp_path / 'r.jsonl', [{'dataset': 'd', 'id': 1, 'model': 'm'}])}")

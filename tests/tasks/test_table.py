@@ -100,6 +100,15 @@ def test_a_folder_of_two_files(tmp_path: Path) -> None:
     assert [e.question for e in made.test] == ["2?", "1?"] and [e.question for e in made.dev] == ["3?"]
 
 
+def test_options_as_mappings(tmp_path: Path) -> None:
+    shapes = [{"x": "red", "y": "blue"}, {"text": ["red", "blue"], "label": ["x", "y"]}, {"text": ["red", "blue"]}]
+    for options, reference in zip(shapes, ("y", "y", "blue"), strict=True):
+        rows = [{"id": str(i), "question": f"{i}?", "options": options, "reference": reference, "split": ("dev", "test")[i]} for i in range(2)]
+        (path := tmp_path / "o.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        [example] = task(path).dev
+        assert example.request.format == Choice(2, ("red", "blue")) and example.references == ("B",)
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="holds no questions"):
         task(write(tmp_path / "none.jsonl", []))

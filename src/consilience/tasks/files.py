@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +101,19 @@ def mapping(row: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(row, dict):
         raise TaskError(f"{where}: a JSON object was expected, found {type(row).__name__}")
     return row
+
+
+def field(row: Mapping[str, Any], *names: str) -> str:
+    """The first of these fields that holds something, as text; empty where none does."""
+    return next((str(row[name]) for name in names if row.get(name) not in (None, "")), "")
+
+
+def listed(value: str | Sequence[Any]) -> Sequence[Any]:
+    """A list, also one that a field holds as JSON text; else the one text."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            return (value,)
+        return parsed if isinstance(parsed, list) and all(isinstance(v, str | int | float) for v in parsed) else (value,)
+    return (value,) if isinstance(value, str) else value

@@ -25,7 +25,8 @@ KINDS: Mapping[str, str] = {
 
 def is_moco(whole: Any) -> bool:
     """Whether a JSON file is one of theirs."""
-    return isinstance(whole, dict) and "task_type" in whole and ("dev" in whole or "test" in whole)
+    return (isinstance(whole, dict) and "task_type" in whole and ("dev" in whole or "test" in whole)
+            and all(isinstance(whole.get(which) or [], list) for which in ("dev", "test")))
 
 
 def load(path: Path, options: Options) -> Task:
@@ -35,7 +36,7 @@ def load(path: Path, options: Options) -> Task:
     except ValueError as error:
         raise TaskError(f"{path} is not JSON: {error}") from None
     if not is_moco(whole):
-        raise TaskError(f"{path}: expected a JSON object with task_type, dev and test")
+        raise TaskError(f"{path}: expected a JSON object with task_type and the lists dev and test")
     if whole["task_type"] not in KINDS:
         raise TaskError(f"{path}: unknown task_type {whole['task_type']!r}.{did_you_mean(str(whole['task_type']), KINDS)}")
     name = path.name.split(".")[0]
@@ -56,8 +57,8 @@ def _choices(items: Items) -> Iterator[Row]:
             raise TaskError(f"{where}: the answer {answer!r} is none of the choices")
         texts = tuple(str(text).strip() for text in options.values())
         reference = chr(65 + list(options).index(answer))
-        yield Row(str(item.get("id", "")), str(_field(item, "question", where)), (reference,), choice(texts, where), texts,
-                  which, skill=str(item.get("domain", "")), where=where)
+        yield Row(files.field(item, "id"), str(_field(item, "question", where)), (reference,), choice(texts, where), texts,
+                  which, skill=files.field(item, "domain"), where=where)
 
 
 def _texts(items: Items, kind: str, name: str, dropped: Counter[str]) -> Iterator[Row]:
@@ -77,21 +78,19 @@ def _texts(items: Items, kind: str, name: str, dropped: Counter[str]) -> Iterato
             format = F1()
         elif not KINDS[kind]:
             format = infer.of_question(question, references[0], common[_domain(item)])
-        yield Row(str(item.get("id", "")), question, references, format, split=which, skill=_domain(item),
-                  cluster=str(item.get("question_id", "")), where=where)
+        yield Row(files.field(item, "id"), question, references, format, split=which, skill=_domain(item),
+                  cluster=files.field(item, "question_id"), where=where)
 
 
 def _references(item: Mapping[str, Any], kind: str) -> tuple[str, ...]:
-    output = item.get("output")
-    if output is None or not str(output).strip():
+    output = files.field(item, "output")
+    if not output.strip():
         return ()
-    if kind == "f1_match" and str(output).startswith("["):
-        return tuple(" ".join(str(alias).split()) for alias in json.loads(output))
-    return (" ".join(str(output).split()),)
+    return tuple(" ".join(str(alias).split()) for alias in (files.listed(output) if kind == "f1_match" else (output,)))
 
 
 def _domain(item: Mapping[str, Any]) -> str:
-    return str(item.get("domain") or item.get("category") or "")
+    return files.field(item, "domain", "category")
 
 
 def _field(item: Mapping[str, Any], name: str, where: str) -> Any:

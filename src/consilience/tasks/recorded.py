@@ -53,8 +53,9 @@ def _questions(path: Path, dataset: str) -> list[_Asked]:
     found: dict[str, _Asked] = {}
     names: set[str] = set()
     for where, line in files.rows(path):
-        names.add(str(line.get("dataset", "")))
-        if dataset and line.get("dataset") != dataset:
+        own = files.field(line, "dataset")
+        names.add(own)
+        if dataset and own != dataset:
             continue
         for key in ("dataset", "id", "prompt"):
             if line.get(key) in (None, ""):
@@ -71,12 +72,11 @@ def _questions(path: Path, dataset: str) -> list[_Asked]:
 
 
 def _asked(where: str, line: Mapping[str, Any]) -> _Asked:
-    options = line.get("options") or {}
+    options = line.get("options")
     texts = tuple(str(v) for v in options.values()) if isinstance(options, dict) else ()
-    skill = next((str(line[k]) for k in ("category", "subject", "subset") if line.get(k)), "")
-    reference = line.get("reference")
-    return _Asked(where, str(line["id"]), str(line["prompt"]), "" if reference is None else str(reference).strip(), texts,
-                  _SPLITS.get(str(line.get("split", "")), ""), skill, digest([line.get(k) for k in _BESIDE]))
+    return _Asked(where, str(line["id"]), str(line["prompt"]), files.field(line, "reference").strip(), texts,
+                  _SPLITS.get(files.field(line, "split"), ""), files.field(line, "category", "subject", "subset"),
+                  digest([line.get(k) for k in _BESIDE]))
 
 
 def _row(question: _Asked, name: str, common: AnswerFormat | None, lists: bool, both: bool) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,14 +42,23 @@ _WORKED = re.compile(r"(.*?)\s*####", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A row before its format is known."""
+    """A row before its format is known; None for what it has not."""
 
     where: str
-    values: Mapping[str, Any]
+    question: Any
+    references: Any = None
+    options: Any = None
+    id: Any = None
+    split: Any = None
+    format: Any = None
+    form: Any = None
+    skill: Any = None
+    cluster: Any = None
+    solution: Any = None
 
     def text(self, name: str) -> str:
         """A field as text, empty when absent. Raises TaskError for a list or an object."""
-        value = self.values.get(name)
+        value = getattr(self, name)
         if isinstance(value, list | dict):
             raise TaskError(f"{self.where}: the {name} must be a text, found a {type(value).__name__}")
         return "" if value is None else str(value).strip()
@@ -59,7 +67,7 @@ class Raw:
 def load(path: Path, options: Options) -> Task:
     """A task from one file, or from a folder that holds `dev.*` and `test.*`."""
     strict = files.kind(path) == ".jsonl" if path.is_file() else False
-    raws = [Raw(where, _columns(row, where, options, strict)) for where, row in _rows(path)]
+    raws = [Raw(where, **_columns(row, where, options, strict)) for where, row in _rows(path)]
     return make(path.name.split(".")[0], raws, options, str(path))
 
 
@@ -108,17 +116,16 @@ def _columns(row: Mapping[str, Any], where: str, options: Options, strict: bool)
 
 def columns(row: Mapping[str, Any], where: str, options: Options) -> Raw:
     """A row of a foreign table."""
-    return Raw(where, _columns(row, where, options, strict=False))
+    return Raw(where, **_columns(row, where, options, strict=False))
 
 
 def _row(raw: Raw, name: str, common: AnswerFormat) -> Row:
     texts = _texts(raw)
-    given = raw.values.get("format")
     said = raw.text("split").lower()
     if said and said not in SPLITS:
         raise TaskError(f"{raw.where}: unknown split {said!r}.{did_you_mean(said, SPLITS)}")
     refs = references(raw)
-    format: AnswerFormat = as_format(given, raw.where) if given else choice(texts, raw.where) if texts else common
+    format: AnswerFormat = as_format(raw.format, raw.where) if raw.format else choice(texts, raw.where) if texts else common
     if texts and isinstance(format, Choice) and not format.texts:
         format = choice(texts, raw.where)
     if not refs and not isinstance(format, Unscored):
@@ -134,7 +141,7 @@ def _letter(reference: str, raw: Raw, format: Choice) -> str:
     keys = _keys(raw)
     if reference in keys:
         return chr(65 + keys.index(reference))
-    if isinstance(raw.values.get("references"), int) and 0 <= int(reference) < format.n:
+    if isinstance(raw.references, int) and 0 <= int(reference) < format.n:
         return chr(65 + int(reference))
     found = format.refer(reference)
     if found is None:
@@ -144,42 +151,34 @@ def _letter(reference: str, raw: Raw, format: Choice) -> str:
 
 def references(raw: Raw) -> tuple[str, ...]:
     """The references as texts; a worked solution that ends in `#### 42` gives `42`."""
-    value = raw.values.get("references")
-    values = _listed(value) if isinstance(value, str | list | tuple) else () if value is None else (value,)
+    value = raw.references
+    values = files.listed(value) if isinstance(value, str | list | tuple) else () if value is None else (value,)
     texts = tuple(str(v).strip() for v in values if v is not None)
     return tuple(m[1] if (m := _MARKED.search(t)) else t for t in texts if t)
 
 
 def _worked(raw: Raw) -> str:
-    value = raw.values.get("references")
-    marked = _WORKED.match(value) if isinstance(value, str) else None
+    marked = _WORKED.match(raw.references) if isinstance(raw.references, str) else None
     return marked[1].strip() if marked else ""
 
 
 def _texts(raw: Raw) -> tuple[str, ...]:
-    value = raw.values.get("options")
+    value = raw.options
     if isinstance(value, Mapping):
-        value = value["text"] if isinstance(value.get("text"), list) else list(value.values())
+        value = value["text"] if _twofold(value) else list(value.values())
     elif isinstance(value, str):
-        value = _listed(value)
+        value = files.listed(value)
     elif not isinstance(value, list | tuple | None):
         raise TaskError(f"{raw.where}: the options must be a list of texts, found {value!r}")
     return tuple(str(v).strip() for v in value) if value is not None else ()
 
 
 def _keys(raw: Raw) -> tuple[str, ...]:
-    value = raw.values.get("options")
-    if not isinstance(value, Mapping):
+    if not isinstance(raw.options, Mapping):
         return ()
-    return tuple(str(k) for k in (value["label"] if isinstance(value.get("text"), list) else value))
+    return tuple(str(k) for k in (raw.options.get("label", ()) if _twofold(raw.options) else raw.options))
 
 
-def _listed(value: str | Sequence[Any]) -> Sequence[Any]:
-    """A list that a table holds as JSON text, or the one text."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            return (value,)
-        return parsed if isinstance(parsed, list) and all(isinstance(v, str | int | float) for v in parsed) else (value,)
-    return (value,) if isinstance(value, str) else value
+def _twofold(options: Mapping[str, Any]) -> bool:
+    """Whether options are held as `{text: [...], label: [...]}` (or without labels), not as `{A: text, ...}`."""
+    return isinstance(options.get("text"), list)
