@@ -47,3 +47,9 @@ def test_an_endpoint_that_is_down_is_broken(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     result = call("doctor")
     assert result.exit_code == 1 and "http://127.0.0.1:9/v1" in result.stdout and "OPENAI_API_KEY" in result.stdout
+
+
+def test_a_key_that_cannot_be_sent_is_broken_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secr\u00e9t")
+    result = call("doctor")
+    assert result.exit_code == 1 and "OPENAI_API_KEY holds" in result.stdout and "secr" not in result.stdout.replace("secret", "")

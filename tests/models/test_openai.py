@@ -150,6 +150,10 @@ def failure(answer: Answer, **options: Any) -> ModelError:
     (chat(choices=0), "error", True, None),
     (chat("x", finish="content_filter"), "refused", False, None),
     (hang(0.0), "down", True, None),
+    (chat(usage={"prompt_tokens": -1, "completion_tokens": 1}), "error", True, None),
+    (chat(usage={"prompt_tokens": 1, "completion_tokens": float("nan")}), "error", True, None),
+    (chat(usage={"prompt_tokens": "1", "completion_tokens": 1}), "error", True, None),
+    (error(429, "slow down", retry_after_ms="-100"), "rate-limit", True, 0.0),
 ])
 def test_failures_are_told_apart(answer: Answer, reason: str, transient: bool, after: float | None) -> None:
     caught = failure(answer)
@@ -162,9 +166,20 @@ def test_failures_are_told_apart(answer: Answer, reason: str, transient: bool, a
     (error(401, "bad key"), "m answered 401: bad key; check the key"),
     (error(404, "no such model"), "m answered 404: no such model; check the name of the model"),
     (raw(500, "<html>Oops</html>", "text/html"), "m answered 500: no reason given"),
+    (raw(422, '{"detail": [{"loc": ["body", "n"], "msg": "too many"}]}'), 'm answered 422: [{"loc": ["body", "n"]'),
+    (raw(400, '{"object": "error", "message": "no such field"}'), "m answered 400: no such field"),
+    (raw(503, "out of workers", "text/plain"), "m answered 503: out of workers"),
 ])
 def test_failures_say_what_was_found_and_what_would_do(answer: Answer, said: str) -> None:
     assert said in str(failure(answer))
+
+
+def test_a_server_that_ignores_n_is_told_apart_and_not_paid_again() -> None:
+    with faulty(chat()) as server, pytest.raises(ModelError, match="does not honour n.*without: .seed, n.") as caught:
+        run(Endpoint("m", server.url, without=["seed"]).generate(ASK, Draws(3)))
+    assert not caught.value.transient
+    with faulty(chat()) as server:
+        assert len(run(Endpoint("m", server.url, without=["seed", "n"]).generate(ASK, Draws(3)))) == len(server.bodies) == 3
 
 
 def test_a_server_that_hangs_times_out() -> None:
@@ -325,6 +340,26 @@ def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         Endpoint("m", "http://localhost/v1", dialect="vlm")
     with pytest.raises(ConfigError, match="without"):
         Endpoint("m", "http://localhost/v1", without=["sed"])
+
+
+def test_no_message_shows_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret\r\n")      # as a file ends
+    for answer in (error(401, "Incorrect API key provided: sk-very-secret"), raw(200, '{"error": "who is sk-very-secret?"}')):
+        caught = failure(answer)
+        assert "secret" not in str(caught) and "***" in str(caught)
+    for key in ("sk-very-secr\u00e9t", "sk-very secret", "sk-very\nsecret"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(ConfigError, match="OPENAI_API_KEY") as refused:
+            Endpoint("m", "http://localhost:1/v1")
+        assert "sk-very" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@localhost:1/v1", "http://localhost:1/v1?key=secret", "http://me:secret@localhost:x/v1",
+                                 "http://[::1", "http://localhost:99999/v1"])
+def test_a_base_url_is_bare(url: str) -> None:
+    with pytest.raises(ConfigError, match="base URL") as caught:
+        Endpoint("m", url)
+    assert "secret" not in str(caught.value)
 
 
 def test_one_endpoint_serves_several_loops() -> None:

@@ -17,6 +17,7 @@ import typer
 from rich.text import Text
 
 from consilience.cli.console import out, say_json
+from consilience.errors import ConfigError
 
 EXTRAS = {
     "local": (("torch", "transformers", "peft", "accelerate", "sklearn"), "models in this process (hf:, nursery)"),
@@ -175,16 +176,18 @@ def _sandbox() -> Finding:
 
 
 def _endpoint() -> Finding:
-    base, key = os.environ.get("OPENAI_BASE_URL", ""), os.environ.get("OPENAI_API_KEY", "")
+    base, key = os.getenv("OPENAI_BASE_URL", ""), os.getenv("OPENAI_API_KEY", "")
     if not base and not key:
         return Finding("endpoint", "missing", "neither OPENAI_BASE_URL nor OPENAI_API_KEY is set",
                        "set them to use openai:NAME, or write openai:NAME@http://host:8000/v1")
     from openai import OpenAI, OpenAIError
 
+    from consilience.models.openai import OPENAI_URL, key_for
+
     try:
-        client = OpenAI(api_key=key or "none", timeout=WAIT, max_retries=0)
+        client = OpenAI(api_key=key_for(base or OPENAI_URL), timeout=WAIT, max_retries=0)
         names = [m.id for m in client.models.list()]
-    except OpenAIError as error:
+    except (OpenAIError, ConfigError) as error:
         return Finding("endpoint", "broken", f"{base or 'the default endpoint'}: {' '.join(str(error).split())}",
                        "check OPENAI_BASE_URL, OPENAI_API_KEY and whether the server runs")
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from consilience.errors import ConfigError, ModelError, TeamError, did_you_mean
 from consilience.model import Card, Continue, Embed, Measured, NextTokens, P, Price
 from consilience.models.loops import PerLoop, all_of
 from consilience.models.remote import Remote
-from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, explain, no_answer,
+from consilience.models.wire import (DIALECTS, Thinking, Wire, chat_tokens, clean, completion_tokens, counted, explain, no_answer,
                                      shares, split_thinking, transport_errors)
 from consilience.prompt import render
 from consilience.types import Draws, Event, Reply, Request, Scope, Usage, digest
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
+NO_KEY = "none"
+"""Sent where there is no key."""
+SECRET = 8
+"""Keys of so many signs are kept out of messages; shorter ones, such as EMPTY, guard nothing."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BATCH = 256
 """Texts that are embedded in one call."""
@@ -45,10 +49,10 @@ class Endpoint:
                  without: Sequence[str] = (), body: Mapping[str, Any] | None = None, key_env: str | None = None,
                  timeout: float = 600.0, price: Price | None = None, context: int | None = None, name: str = "",
                  **card: Any) -> None:
-        self.url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
+        self.url = (base_url or os.getenv("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
         self.timeout = timeout
+        self._key = key_for(self.url, key_env)
         self.wire = _wire(model, self.url, dialect, api, without, body or {})
-        self._key = _key(self.url, key_env)
         self._client = PerLoop(self._connect)
         settings = self.wire.settings
         facts: dict[str, Any] = {"name": name or model, "price": price, "context": context, "settings": settings,
@@ -75,12 +79,13 @@ class Endpoint:
                 answer = await self._client().embeddings.create(model=self.wire.model, input=part, encoding_format="float",
                                                                 extra_body=dict(self.wire.body), timeout=self.timeout)
                 found = np.array([one.embedding for one in sorted(answer.data, key=lambda one: one.index)], np.float32)
+                read = counted(answer.usage.prompt_tokens) if answer.usage is not None else 0
             except (*_client_errors(), *_MALFORMED) as error:
-                raise explain(self.card.name, error, self.url) from error
+                raise self._failed(error) from error
             if found.ndim != 2 or len(found) != len(part):
                 raise ModelError(f"{self.card.name} gave {len(found)} vectors for {len(part)} texts")
             rows.append(found)
-            usage += Usage(1, answer.usage.prompt_tokens if answer.usage is not None else 0, 0)
+            usage += Usage(1, read, 0)
         price = self.card.price
         cost = price.of(usage.prompt_tokens, 0) if price is not None else None
         return Measured(np.concatenate(rows), usage, cost, time.perf_counter() - began)
@@ -109,7 +114,7 @@ class Endpoint:
                     if text := story.take(chunk):
                         yield Event("delta", text)
         except (*_client_errors(), *_MALFORMED) as error:
-            raise explain(self.card.name, error, self.url) from error
+            raise self._failed(error) from error
         if text := story.end():
             yield Event("delta", text)
         yield Event("done", reply=self._reply(story, one.first, time.perf_counter() - began))
@@ -119,14 +124,16 @@ class Endpoint:
         try:
             answer = await self._create(values, scope)
         except _client_errors() as error:
-            raise explain(self.card.name, error, self.url) from error
+            raise self._failed(error) from error
         seconds = time.perf_counter() - began
         choices = getattr(answer, "choices", None)
         if not isinstance(choices, list):
-            raise no_answer(self.card.name, self.url, answer)
-        if len(choices) < draws.n:
-            raise ModelError(f"{self.card.name} answered with {len(choices)} choices instead of {draws.n}: "
-                             f"{str(answer)[:200]!r}", transient=True)
+            raise self._discreet(no_answer(self.card.name, self.url, answer))
+        if 0 < len(choices) < draws.n:
+            raise ModelError(f"{self.card.name} answered with {len(choices)} choices instead of {draws.n}: the server does not "
+                             "honour n. Name that beside seed, without: [seed, n], and each draw is a call")
+        if not choices:
+            raise ModelError(f"{self.card.name} answered with no choices: {str(answer)[:200]!r}", transient=True)
         try:
             stories = [_Story(self.wire.api).whole(choice) for choice in choices[:draws.n]]
             if self.wire.dialect.echoes and self.wire.api == "chat":
@@ -134,8 +141,18 @@ class Endpoint:
                     story.text = story.text.removeprefix(request.prefix)
             _bill(stories, answer.usage)
         except _MALFORMED as error:
-            raise explain(self.card.name, error, self.url) from error
+            raise self._failed(error) from error
         return [self._reply(story, draws.first + i, seconds) for i, story in enumerate(stories)]
+
+    def _failed(self, error: Exception) -> ModelError:
+        """What a failure of a call means."""
+        return self._discreet(explain(self.card.name, error, self.url))
+
+    def _discreet(self, error: ModelError) -> ModelError:
+        """The error without the key, which some servers repeat: messages go into results, and on to others."""
+        if len(self._key) >= SECRET:
+            error.args = (str(error).replace(self._key, "***"),)
+        return error
 
     async def _create(self, values: dict[str, Any], scope: Scope) -> Any:
         timeout = self.timeout
@@ -247,8 +264,9 @@ def _bill(stories: Sequence[_Story], usage: Any) -> None:
     """Share the usage of one call among its choices: the prompt is read once, for the first."""
     if usage is None:
         return
-    for i, (story, written) in enumerate(zip(stories, shares(usage.completion_tokens or 0, len(stories)), strict=True)):
-        story.usage, story.billed = Usage(1, (usage.prompt_tokens or 0) if i == 0 else 0, written), True
+    read = counted(usage.prompt_tokens)
+    for i, (story, written) in enumerate(zip(stories, shares(counted(usage.completion_tokens), len(stories)), strict=True)):
+        story.usage, story.billed = Usage(1, read if i == 0 else 0, written), True
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
@@ -270,15 +288,32 @@ def _wire(model: str, url: str, dialect: str | None, api: str, without: Sequence
     return Wire(model, DIALECTS[dialect], api, frozenset(without), body)
 
 
-def _key(url: str, key_env: str | None) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{url!r} is not a base URL such as http://127.0.0.1:8000/v1")
+def key_for(url: str, key_env: str | None = None) -> str:
+    """The key for a base URL, checked; ConfigError never shows it."""
+    parts = _base(url)
     local = parts.hostname in _LOOPBACK
-    key = os.environ.get(key_env or "OPENAI_API_KEY", "")
+    name = key_env or "OPENAI_API_KEY"
+    key = os.environ.get(name, "").strip()
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigError(f"the key in the environment variable {name} holds spaces or signs that no key has; set it anew")
     if key and (parts.scheme == "https" or local or key_env):
         return key
     if key_env or parts.scheme == "https" and not local:
-        raise ConfigError(f"{url} needs a key: set the environment variable {key_env or 'OPENAI_API_KEY'}, or name "
-                          "another one with key_env")
-    return "none"
+        raise ConfigError(f"{url} needs a key: set the environment variable {name}, or name another one with key_env")
+    return NO_KEY
+
+
+def _base(url: str) -> SplitResult:
+    """The parts of a base URL. ConfigError for what is none, and for one that holds a password or a query: it is written
+    into results, where no secret may stand."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+    except ValueError:
+        known = None
+    if not known:
+        raise ConfigError(f"{url.rpartition('@')[2]!r} is not a base URL such as http://127.0.0.1:8000/v1")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigError(f"the base URL of {parts.hostname} holds a user, a password or a query. It is written into results, so "
+                          "keep it bare: put the key into an environment variable, and name that with key_env")
+    return parts

@@ -285,9 +285,8 @@ _TODO = {401: "; check the key (OPENAI_API_KEY, or key_env)", 403: "; check the 
 
 
 def _status(name: str, error: Any) -> ModelError:
-    status, text = error.status_code, " ".join(str(error.message).split())[:300]
-    said = f"{name} answered {status}: {text.removeprefix(f'Error code: {status}').removeprefix(' - ') or 'no reason given'}"
-    said += _TODO.get(status, "")
+    status, text = error.status_code, _reason(error.body)
+    said = f"{name} answered {status}: {text or 'no reason given'}{_TODO.get(status, '')}"
     after = _seconds(error.response.headers)
     if status == 429:
         return ModelError(said, reason="rate-limit", retry_after=after, transient=error.code != "insufficient_quota")
@@ -300,12 +299,21 @@ def _status(name: str, error: Any) -> ModelError:
     return ModelError(said, reason="refused" if status in (401, 403, 404) or "content" in str(error.code) else "error")
 
 
+def _reason(body: Any) -> str:
+    """What a server says of a failure: the field that the API has for it, or that others use; a page says nothing."""
+    found = body
+    for name in ("error", "message", "detail"):
+        found = found.get(name) or found if isinstance(found, Mapping) else found
+    text = found if isinstance(found, str) else json.dumps(found) if found else ""
+    return "" if text.startswith("<") else " ".join(text.split())[:300]
+
+
 def _seconds(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds, from either of its forms."""
     milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
         if milliseconds:
-            return float(milliseconds) / 1000
+            return max(0.0, float(milliseconds) / 1000)
         if value:
             return max(0.0, float(value))
     except ValueError:
@@ -320,6 +328,15 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
     http = importlib.import_module(openai.Timeout.__init__.__module__.partition(".")[0])
     return (http.HTTPError,)
+
+
+def counted(tokens: Any) -> int:
+    """A number of tokens as a server tells it, 0 for null. ValueError for what counts nothing."""
+    if tokens is None:
+        return 0
+    if not isinstance(tokens, (int, float)) or not 0 <= tokens < float("inf"):
+        raise ValueError(f"{tokens!r} is no number of tokens")
+    return int(tokens)
 
 
 def shares(total: int, n: int) -> Sequence[int]:
