@@ -87,8 +87,9 @@ def _spelled(entry: Any) -> Any:
     [(method, told)] = entry.items()
     if not isinstance(told, Mapping):
         return entry
-    own = {"name": told.get("as", ""), "members": told.get("members", []), "roles": told.get("roles", {})}
-    return {"method": method, **own, "options": {k: v for k, v in told.items() if k not in ("as", "members", "roles")}}
+    options = {"members": [], **told}
+    own = {name: options.pop(key) for key, name in (("as", "name"), ("members", "members"), ("roles", "roles")) if key in options}
+    return {"method": method, **own, "options": options}
 
 
 Entry = Annotated[str | MemberFile | TeamFile, BeforeValidator(_spelled)]

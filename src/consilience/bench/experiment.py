@@ -208,11 +208,11 @@ def _entry(key: str, value: Any, folder: Path) -> Entry:
     if not isinstance(options, Mapping):
         raise ConfigError(f"{key}: the options of {name!r} are a mapping, got {options!r}")
     saved = _saved(str(name), folder)
-    roles = options.get("roles") or {}
+    members, roles, label = (options.get(own) for own in _OWN)
     made = Entry(
         "" if saved else _own_file(str(name), folder), located({k: v for k, v in options.items() if k not in _OWN}, folder),
-        _seats(f"{key}.{name}.members", options["members"], folder) if options.get("members") else (),
-        _roles(f"{key}.{name}.roles", roles, folder), str(options.get("as") or ""), saved.saved if saved else None)
+        _seats(f"{key}.{name}.members", members, folder) if members else (),
+        _roles(f"{key}.{name}.roles", roles or {}, folder), str(label or ""), saved.saved if saved else None)
     if saved and (made.options or made.members or made.roles):
         raise ConfigError(f"{key}: the saved team {name} brings its own options and members; only `as` can be given")
     return made

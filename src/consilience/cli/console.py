@@ -29,7 +29,7 @@ def err() -> Console:
 
 
 def _width(stream: TextIO) -> int | None:
-    return None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return None if stream.isatty() or os.getenv("COLUMNS") else PIPED_WIDTH
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

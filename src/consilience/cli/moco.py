@@ -144,7 +144,7 @@ def _folders(config: Path, data: Path | None) -> list[Path]:
         return [data]
     near = [folder for parent in list(config.resolve().parents)[:3]
             for folder in (parent / "data", parent / "model_collaboration" / "data")]
-    shared = os.environ.get("CONSILIENCE_DATA")
+    shared = os.getenv("CONSILIENCE_DATA")
     return near + ([Path(shared) / "tasks"] if shared else [])
 
 

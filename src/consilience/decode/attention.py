@@ -16,6 +16,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "consilience_slots"
+UNFOLDED = ("softcap", "position_bias")
+"""What changes scores by head; with it nothing is folded."""
 
 
 def folded_attention(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
@@ -24,7 +26,7 @@ def folded_attention(module: torch.nn.Module, query: Tensor, key: Tensor, value:
     [rows, 1, tokens, columns]. Without a mask, or without groups, this is the library's own function."""
     groups = query.shape[1] // key.shape[1]
     plain = attention_mask is None or groups == 1 or attention_mask.shape[1] != 1
-    if plain or kwargs.get("softcap") is not None or kwargs.get("position_bias") is not None:
+    if plain or any(kwargs.get(name) is not None for name in UNFOLDED):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     rows, heads, tokens, size = query.shape
     folded = query.reshape(rows, key.shape[1], groups * tokens, size)

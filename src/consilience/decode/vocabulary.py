@@ -7,18 +7,37 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.errors import ModelError
+from consilience.errors import ConfigError, ModelError
 from consilience.types import digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Names of tokenizers that are what their tokenizer.json says and nothing else."""
+
 _PROBE = " The naïve café's 12 x\n\n\tif (a != b) { 日本 🙂 }"
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def tokenizer_of(folder: Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint's folder. One saved as a generic tokenizer is loaded as that: the automatic choice goes
+    by the model's family, and may add the family's own tokens to it. ConfigError for one that cannot be loaded."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    told = folder / "tokenizer_config.json"
+    try:
+        named = json.loads(told.read_text("utf-8")).get("tokenizer_class") if told.exists() else None
+        kind = PreTrainedTokenizerFast if named in GENERIC and (folder / "tokenizer.json").exists() else AutoTokenizer
+        found: PreTrainedTokenizerBase = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"the tokenizer of {folder} cannot be loaded: {error}") from error
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,14 +132,10 @@ def _row(tokenizer: PreTrainedTokenizerBase, pair: Pair, length: int) -> Mapping
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer as the local host loads it: one saved as generic is not given the tokens of the model's family."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    """The tokenizer as the local host loads it, with a token to pad with."""
+    from consilience.decode.vocabulary import tokenizer_of
 
-    file = folder / "tokenizer_config.json"
-    named = json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") if file.exists() else None
-    generic = named in ("PreTrainedTokenizerFast", "TokenizersBackend") and (folder / "tokenizer.json").exists()
-    found: PreTrainedTokenizerBase = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(
-        folder, local_files_only=True)
+    found = tokenizer_of(folder)
     if found.pad_token_id is None:
         found.pad_token = found.eos_token
     return found

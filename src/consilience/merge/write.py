@@ -29,7 +29,7 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".
 
 def cache_folder(kind: str = "merged") -> Path:
     """Where checkpoints of a kind are kept: `$CONSILIENCE_CACHE/merged`, else `~/.cache/consilience/merged`."""
-    return Path(os.environ.get("CONSILIENCE_CACHE") or Path.home() / ".cache" / "consilience") / kind
+    return Path(os.getenv("CONSILIENCE_CACHE") or Path.home() / ".cache" / "consilience") / kind
 
 
 def merged(recipe: Recipe) -> Path:

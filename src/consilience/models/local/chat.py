@@ -7,29 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2.exceptions import TemplateError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
 from consilience.decode.text import Thinking
-from consilience.errors import ConfigError, ModelError
+from consilience.errors import ModelError
 from consilience.model import Card
-from consilience.models.local.checkpoint import Checkpoint, optional_json
 from consilience.prompt import render
 from consilience.types import Request
-
-
-GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
-
-
-def tokenizer_of(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint. One saved as a generic tokenizer is loaded as that: the automatic choice goes by
-    the model's family, and may add the family's own tokens to it."""
-    folder = checkpoint.tokenizer
-    named = optional_json(folder / "tokenizer_config.json").get("tokenizer_class")
-    kind = PreTrainedTokenizerFast if named in GENERIC and (folder / "tokenizer.json").exists() else AutoTokenizer
-    try:
-        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=checkpoint.trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"the tokenizer of {folder} cannot be loaded: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,11 @@ class Checkpoint:
         """adapter_config.json, empty for a whole checkpoint."""
         return _json(self.path / "adapter_config.json") if self.base else {}
 
+    @cached_property
+    def text(self) -> dict[str, Any]:
+        """config.json, where a model of texts and more has what it says of its texts on the same level."""
+        return {**self.config, **(self.config.get("text_config") or {})}
+
     @property
     def verifier(self) -> bool:
         """Whether it rates texts (sequence classification with one label) instead of writing them."""
@@ -72,9 +77,8 @@ class Checkpoint:
     @property
     def stored_dtype(self) -> str:
         """The type that the checkpoint was saved in, such as `float32`."""
-        text = self.config.get("text_config") or {}
-        found = self.config.get("dtype") or self.config.get("torch_dtype") or text.get("dtype") or text.get("torch_dtype")
-        return str(found or "float32")
+        named = (facts.get(key) for facts in (self.config, self.text) for key in ("dtype", "torch_dtype"))
+        return str(next(filter(None, named), "float32"))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from consilience.decode.binding import Bound, Verdict, bind, longest_row
 from consilience.decode.quiet import quietly
+from consilience.decode.vocabulary import tokenizer_of
 from consilience.errors import ModelError
-from consilience.models.local.chat import tokenizer_of
 from consilience.models.local.checkpoint import Checkpoint
 
 
@@ -73,5 +73,5 @@ def merged(checkpoint: Checkpoint) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with quietly():
         read(checkpoint, getattr(torch, checkpoint.stored_dtype)).save_pretrained(folder)
-        tokenizer_of(checkpoint).save_pretrained(folder)
+        tokenizer_of(checkpoint.tokenizer, checkpoint.trust_remote_code).save_pretrained(folder)
     return folder

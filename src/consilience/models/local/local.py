@@ -83,7 +83,8 @@ class LocalModel:
         """Its tokenizer and template."""
         try:
             from consilience.decode.text import Thinking
-            from consilience.models.local.chat import Chat, tokenizer_of
+            from consilience.decode.vocabulary import tokenizer_of
+            from consilience.models.local.chat import Chat
         except ImportError as error:
             raise MissingExtraError("local", "a local checkpoint") from error
         marks = self._thinking
@@ -93,7 +94,7 @@ class LocalModel:
             marks = Thinking(*marks)
         elif marks is True:
             marks = Thinking()
-        return Chat(tokenizer_of(self.checkpoint), marks or None)
+        return Chat(tokenizer_of(self.checkpoint.tokenizer, self.checkpoint.trust_remote_code), marks or None)
 
     @cached_property
     def card(self) -> Card:
@@ -110,17 +111,15 @@ class LocalModel:
     @cached_property
     def context(self) -> int | None:
         """The longest row in tokens: the checkpoint's, or less where the caller said so."""
-        config = {**self.checkpoint.config, **(self.checkpoint.config.get("text_config") or {})}
-        own = config.get("max_position_embeddings") or config.get("n_positions")
-        return min((c for c in (own, self._context) if c), default=None)
+        own = [c for key in ("max_position_embeddings", "n_positions") if (c := self.checkpoint.text.get(key))]
+        return min((c for c in (*own[:1], self._context) if c), default=None)
 
     @cached_property
     def _vocabulary(self) -> tuple[str, int]:
         from consilience.decode.binding import vocabulary
-        config = {**self.checkpoint.config, **(self.checkpoint.config.get("text_config") or {})}
-        if "vocab_size" not in config:
+        if "vocab_size" not in self.checkpoint.text:
             raise ConfigError(f"{self.checkpoint.root}: config.json names no vocab_size; is it a language model?")
-        return vocabulary(self.chat.tokenizer, config["vocab_size"])
+        return vocabulary(self.chat.tokenizer, self.checkpoint.text["vocab_size"])
 
     @property
     def vocabulary(self) -> str:
