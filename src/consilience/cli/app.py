@@ -12,10 +12,11 @@ from typer.core import TyperGroup
 from consilience import __version__
 from consilience.cli import ask, bench, doctor, fit, lists, moco, record
 from consilience.cli.console import err, whisper
+from consilience.cli.waiting import INTERRUPTED
 from consilience.errors import ConfigError, ConsilienceError, did_you_mean
 
-WRONG, INTERRUPTED = 2, 130
-"""Exit codes: something was asked that cannot be done; Ctrl-C. An error that nobody foresaw exits with 1."""
+WRONG = 2
+"""Exit code where something was asked that cannot be done. An error that nobody foresaw exits with 1."""
 
 UsageError: Any = typer.BadParameter.__base__
 """What Typer raises for a command line that it cannot take: a class of its own, or of click, by its version."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
+from consilience.cli.waiting import finish
 from consilience.errors import ConfigError, StoreError
 from consilience.model import Model
 from consilience.prompt import sent
@@ -73,7 +73,7 @@ def ask(
         live = sys.stdout.isatty() and not json and isinstance(request.format, Free)
         extras = frozenset({"prompts"}) if prompts else frozenset()
         scope = Scope(None if budget is None else Budget(budget), example=example or "", extras=extras, live=True)
-        reply = asyncio.run((_listen if live else _wait)(model, request, scope))
+        reply = finish((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
     if prompts:
         reply = reply.having(prompt=sent(request, model.card))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from consilience.cli.console import dollars, err, say, say_json, seconds, show_table, whisper
+from consilience.cli.waiting import finish
 from consilience.errors import ConfigError, NoAnswerError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def bench(
         _price(plan, store or folder / "store.sqlite", json)
         return
     with _display() as watch:
-        outcome = asyncio.run(run(plan, folder, store=store, progress=watch, retry_failed=retry_failed))
+        outcome = finish(run(plan, folder, store=store, progress=watch, retry_failed=retry_failed))
     if json:
         say_json([asdict(line) for line in outcome.leaderboard])
         return
@@ -88,7 +88,7 @@ def _price(plan: Plan, store: Path | None, json: bool) -> None:
     """What the experiment would take: a range for each run, the dev drafts, and the total with shared draws once."""
     from consilience.bench import price
 
-    estimates = asyncio.run(price(plan, store))
+    estimates = finish(price(plan, store))
     if json:
         say_json([asdict(one) for one in estimates])
         return

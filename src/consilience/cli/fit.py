@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from consilience.cli.console import err, say, say_json
+from consilience.cli.waiting import finish
 from consilience.errors import ConfigError, TaskError
 from consilience.learn.goals import Aimed
 from consilience.method import COMMON, Method
@@ -110,5 +110,5 @@ def fit_team(team: Team, dev: object, store: Path) -> Team:
 
     store.parent.mkdir(parents=True, exist_ok=True)
     with Store(store) as opened:
-        found = dump(asyncio.run(wear_inside(team, opened, Meter()).fit(dev)))  # type: ignore[arg-type]
+        found = dump(finish(wear_inside(team, opened, Meter()).fit(dev)))  # type: ignore[arg-type]
     return restore(team, found)

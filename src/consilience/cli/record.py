@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ import typer
 
 from consilience.cli.ask import find, worn
 from consilience.cli.console import err, say
+from consilience.cli.waiting import finish
 from consilience.errors import TaskError
 
 
@@ -44,5 +44,5 @@ def record(
         name = re.sub(r"[^\w.-]+", "-", f"{found.name}-{asked.card.name}")
         path = out or Path(f"{name}.jsonl")
         with err().status(f"asking {asked.card.name} {len(examples)} questions"):
-            written = asyncio.run(write(asked, examples, path, draws=draws))
+            written = finish(write(asked, examples, path, draws=draws))
     say(f"{path}: {written} new answers of {asked.card.name}. Replay them with recorded:{path}#{asked.card.name}")
