@@ -54,6 +54,26 @@ def test_a_majority_vote(tmp_path: Path) -> None:
      {"density": 1.0, "roles": {"base": "hf:Qwen/Qwen2.5-3B"}}),
     ("api_cascade", {"mode": "just_ask", "percentage": 0.3}, {"quantile": 0.3, "order": "given", "confidence": "ask"}),
     ("api_prompt_routing", {"model_descriptions": ["small", "large"]}, {"descriptions": ["small", "large"]}),
+    ("api_nudging", {"gamma": 0.3, "search_gamma": False, "base_model_id": 1, "nudging_model_id": 0},
+     {"gamma": 0.3, "roles": {"base": f"hf:{MODELS[1]}", "nudger": f"hf:{MODELS[0]}"}}),
+    ("api_nudging", {"search_gamma": True},
+     {"gamma": None, "roles": {"base": f"hf:{MODELS[0]}", "nudger": f"hf:{MODELS[1]}"}}),
+    ("api_mentor_collab", {"decision_proportion": 25, "mode": "free"},
+     {"share": 0.25, "roles": {"generator": f"hf:{MODELS[0]}", "mentor": f"hf:{MODELS[1]}"}}),
+    ("api_collm", {"deferral_threshold": 0.3, "deferral_strategy": "compose"},
+     {"eta": 0.3, "decode": "compose", "roles": {"base": f"hf:{MODELS[0]}", "assistant": f"hf:{MODELS[1]}"}}),
+    ("api_switch_generation", {"patch_size": 10, "selector_model_name": "bunsenfeng/PFA_switcher_1"},
+     {"patch": 10, "roles": {"selector": "hf:bunsenfeng/PFA_switcher_1"}}),
+    ("api_trained_router", {}, {"roles": {"router": "hf:Qwen/Qwen2.5-7B-Instruct"}}),
+    ("api_graph_routing", {"embedding_model": "all-MiniLM-L6-v2", "hidden_features": 16},
+     {"label": "best", "width": 16, "embedding": "sentence-transformers:all-MiniLM-L6-v2"}),
+    ("text_multiagent_feedback", {"round": 2, "feedback_count": 1}, {"rounds": 2, "critics": 1, "early_stop": False}),
+    ("text_agglm", {"agg_model": "Qwen/Qwen2.5-1.5B-Instruct", "reuse_log": True},
+     {"roles": {"fuser": "hf:Qwen/Qwen2.5-1.5B-Instruct"}}),
+    ("text_slm_mux", {"samples_per_model": 3, "tie": "dev-based"}, {"draws": 3}),
+    ("text_bbmas", {"max_iterations": 20, "max_num_agents_to_act": 2}, {"iterations": 20, "acting": 2}),
+    ("text_heterogeneous_swarms", {"population": 3}, {"particles": 3}),
+    ("logit_logit_contrastive", {"k": 1}, {"k": 1, "alpha": 0.0}),
 ])
 def test_options_are_mapped(tmp_path: Path, method: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     experiment, _ = converted(tmp_path, method, **given)
@@ -66,6 +86,32 @@ def test_what_comes_out_is_a_valid_experiment(tmp_path: Path, method: str) -> No
     [entry] = load(tmp_path / "experiment.yaml").methods or ()
     known = {f for f in find(entry.method).__dataclass_fields__}
     assert set(entry.options) <= known
+
+
+def test_methods_that_are_here_are_not_put_off() -> None:
+    ours = {name.replace("-", "").rstrip("s") for name in methods()}
+    assert not ours & {name.partition("_")[2].replace("_", "").rstrip("s") for name in LATER}
+    assert all(name.method in methods() for name in BOOK.values() if name.method)
+
+
+def test_remarks_and_last_commas_as_in_the_guide_of_moco_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "guide.json").write_text("""{
+        "method": "api_prompt_routing", // names like "<type>_<approach>.py"
+        "task": "agieval",
+        "model_names": ["https://host/model, 1", "model_2",], // a list
+        "hyperparameters": {
+            "batch_size": 8, // per GPU batch size
+            // and then, method-specific hyperparameters
+        }
+    }""")
+    result = call("import-moco", tmp_path / "guide.json")
+    assert result.exit_code == 0, result.stderr
+    assert yaml.safe_load(result.stdout)["pool"] == ["hf:https://host/model, 1", "hf:model_2"]
+
+
+def test_a_place_beyond_the_models_is_an_error(tmp_path: Path) -> None:
+    result = call("import-moco", config(tmp_path, "api_nudging", base_model_id=2))
+    assert result.exit_code == 2 and "model_names has 2 models; there is none at place 2" in result.stderr
 
 
 def test_what_has_no_counterpart_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,13 @@ SAMPLING = {"max_response_length": "max_tokens", "temperature": "temperature", "
 """MoCo's hyperparameter -> ours, for all methods."""
 
 MACHINE = frozenset({"batch_size", "big_model_mode", "load_in_8bit", "max_parallel_models", "ranker_gpu_id",
-                     "fuser_gpu_id", "reward_model_gpu_id"})
-"""Hyperparameters about MoCo's use of GPUs, which the local host decides by itself here."""
+                     "fuser_gpu_id", "reward_model_gpu_id", "use_kv_cache", "reuse_log", "agglm_log_path"})
+"""Hyperparameters about MoCo's use of GPUs and folders, which the local host and the store decide by themselves here."""
 
 KEYS = frozenset({"method", "task", "task_type", "gpu_ids", "model_names", "hyperparameters"})
+
+QWEN = "Qwen/Qwen2.5-7B-Instruct"
+"""The model that MoCo fine-tunes where a config names none."""
 
 Change = Callable[[Any], Any]
 
@@ -35,14 +39,16 @@ def _same(value: Any) -> Any:
 class Ours:
     """What a method of MoCo is called here.
 
-    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model to our
-    role; `always` are options that make ours behave like theirs; `implied` are values that ours has anyway; `note`
-    tells where the two differ.
+    `options` maps its hyperparameters to (our option, change of value); `roles` maps those that name a model, by its name or
+    its place in `model_names`, to our role; `cast` are the models (or places) of roles that the config does not name;
+    `always` are options that make ours behave like theirs; `implied` are values that ours has anyway; `note` tells where
+    the two differ.
     """
 
     method: str
     options: Mapping[str, tuple[str, Change]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    cast: Mapping[str, str | int] = field(default_factory=dict)
     always: Mapping[str, Any] = field(default_factory=dict)
     implied: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
@@ -60,14 +66,55 @@ def _structure(value: Any) -> str:
     return {"star": "wheel", "other": "custom"}.get(value, value)
 
 
+def _percent(value: Any) -> float:
+    return float(value) / 100
+
+
+def _searched(search: Any) -> float | None:
+    return None if search else 0.4
+
+
+def _library(name: Any) -> str:
+    return f"sentence-transformers:{name}"
+
+
 BOOK: Mapping[str, Ours] = {
     "api_prompt_routing": Ours("prompt-routing", {"model_descriptions": ("descriptions", _same)}),
     "api_cascade": Ours("cascade", {"percentage": ("quantile", float), "mode": ("confidence", _confidence)},
                         always={"quantile": 0.5, "order": "given"},
                         note="confidence is measured on the emitted tokens, not on the likeliest ones"),
-    "api_trained_router": Ours("knn-router", note="MoCo fine-tunes a language model as router; ours looks at the nearest "
-                                                  "dev questions"),
+    "api_trained_router": Ours("trained-router", roles={"router_base_model": "router", "reward_model_name": "reward"},
+                               cast={"router": QWEN},
+                               note="without reward_model_name, ties go to the cheaper member"),
+    "api_graph_routing": Ours("graph-router", {"embedding_model": ("embedding", _library), "hidden_features": ("width", int),
+                                               "train_mask_rate": ("masked", float)},
+                              always={"label": "best", "width": 8}, implied={"scenario": "Performance First", "in_edges": 3},
+                              note="vectors of questions are TF-IDF unless embedding_model names a model"),
+    "api_nudging": Ours("nudging", {"gamma": ("gamma", float), "search_gamma": ("gamma", _searched)},
+                        {"base_model_id": "base", "nudging_model_id": "nudger"}, {"base": 0, "nudger": 1},
+                        always={"gamma": 0.4}, implied={"search_gamma": False, "search_nudging": False}),
+    "api_switch_generation": Ours("switch-generation", {"patch_size": ("patch", int)}, {"selector_model_name": "selector"},
+                                  implied={"objective_flag": False, "wait_flag": False},
+                                  note="no selector is fine-tuned: a head on the selector's hidden state is fitted on dev"),
+    "api_mentor_collab": Ours("mentor-collab", {"decision_proportion": ("share", _percent), "patch_size": ("patch", int)},
+                              cast={"generator": 0, "mentor": 1}, implied={"task": "General"},
+                              note="the verifier is a head fitted on dev, in place of both of MoCo's modes"),
+    "api_collm": Ours("co-llm", {"deferral_threshold": ("eta", float), "deferral_strategy": ("decode", _same)},
+                      cast={"base": 0, "assistant": 1}, always={"eta": 0.5}, implied={"threshold_warmup_schedule": "none"},
+                      note="only a head is learned, from the task's own dev questions; no model is fine-tuned"),
     "text_multiagent_refine": Ours("multiagent-refine", {"round": ("rounds", int)}, always={"early_stop": False}),
+    "text_multiagent_feedback": Ours("multiagent-feedback", {"round": ("rounds", int), "feedback_count": ("critics", int)},
+                                     always={"early_stop": False}),
+    "text_knowledge_card": Ours("knowledge-card", {"exclude_self": ("exclude_self", bool)}),
+    "text_agglm": Ours("agglm", roles={"agg_model": "fuser"},
+                       note="the aggregator is not trained; without agg_model it is the best member on dev"),
+    "text_slm_mux": Ours("slm-mux", {"samples_per_model": ("draws", int)}, implied={"tie": "dev-based", "seed": 42}),
+    "text_bbmas": Ours("blackboard", {"max_num_agents_to_act": ("acting", int), "min_num_agents_to_stop": ("stops", int),
+                                      "agent_idle_threshold": ("idle", int), "max_iterations": ("iterations", int),
+                                      "max_num_retries": ("tries", int)}, always={"iterations": 50}),
+    "text_heterogeneous_swarms": Ours("heterogeneous-swarm", {"population": ("particles", int),
+                                                              "max_iterations": ("iterations", int)},
+                                      note="graphs are tried on at most 50 dev questions, not on a share of them"),
     "text_moa": Ours("mixture-of-agents", {"round": ("layers", _layers)}, always={"layers": 2}),
     "text_llm_blender": Ours("llm-blender", {"top_k": ("top", int), "ranker_max_response_length": ("judge_tokens", int)},
                              {"ranker_model_name": "judge", "fuser_model_name": "fuser"},
@@ -78,7 +125,7 @@ BOOK: Mapping[str, Ours] = {
                                                       "num_rounds": ("rounds", int), "structure_matrix": ("matrix", _same)},
                            always={"early_stop": False}, note="what MoCo calls a star is a wheel (its leaves form a ring)"),
     "logit_logit_fusion": Ours("logit-fusion"),
-    "logit_logit_contrastive": Ours("contrast", always={"alpha": 0.2, "nucleus": 1.0}, implied={"k": 1}),
+    "logit_logit_contrastive": Ours("top-bottom-contrast", {"k": ("k", int)}, always={"alpha": 0.0}),
     "weight_greedy_soup": Ours("greedy-soup"),
     "weight_dare_ties": Ours("dare-ties", {"density": ("density", float)}, {"base_model_name": "base"},
                              always={"density": 1.0}, implied={"mode": "average"},
@@ -87,10 +134,8 @@ BOOK: Mapping[str, Ours] = {
 }
 """The methods of MoCo that we have."""
 
-LATER = ("api_collm", "api_graph_routing", "api_mentor_collab", "api_nudging", "api_switch_generation", "text_agglm",
-         "text_bbmas", "text_heterogeneous_swarms", "text_knowledge_card", "text_multiagent_feedback",
-         "text_multiagent_finetuning", "text_slm_mux", "text_sparta", "text_sparta_stackelberg", "weight_expo",
-         "weight_lorahub", "weight_model_swarms")
+LATER = ("text_multiagent_finetuning", "text_sparta", "text_sparta_stackelberg", "weight_expo", "weight_lorahub",
+         "weight_model_swarms")
 """The methods of MoCo that we do not have yet."""
 
 
@@ -118,10 +163,14 @@ def import_moco(
     whisper(f"written: {out}. Next: consilience bench {out} --dry-run")
 
 
+_REMARK = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|//.*|,(?=(?:\s|//.*)*[}\]])')
+"""A text, which stays, or what MoCo's guide writes into its configs and JSON does not know: a remark, a last comma."""
+
+
 def read_config(path: Path) -> Mapping[str, Any]:
     """The values of a config, its keys checked."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(_REMARK.sub(lambda found: found["text"] or "", path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"there is no config {path}: {error.strerror}") from None
     except ValueError as error:
@@ -155,14 +204,16 @@ def convert(config: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[st
     given = dict(config.get("hyperparameters") or {})
     sampling = {SAMPLING[key]: given.pop(key) for key in list(given) if key in SAMPLING}
     pool = [_member(name) for name in config["model_names"]]
-    options, roles = dict(ours.always), {}
+    options, roles = dict(ours.always), {role: _player(who, pool) for role, who in ours.cast.items()}
     for key, value in given.items():
+        if key in MACHINE or (key in ours.implied and ours.implied[key] == value):
+            continue
         if key in ours.options:
             option, change = ours.options[key]
             options[option] = change(value)
         elif key in ours.roles:
-            roles[ours.roles[key]] = _member(value)
-        elif key not in MACHINE and (key, value) not in ours.implied.items():
+            roles[ours.roles[key]] = _player(value, pool)
+        else:
             notes.append(f"{config['method']}: hyperparameter {key} = {value!r} has no counterpart and was left out")
     told = options | ({"roles": roles} if roles else {})
     entry = ([{ours.method: told}] if told else [ours.method]) if ours.method else []
@@ -187,6 +238,15 @@ def _member(name: Any) -> str:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"model_names: expected names of models, found {name!r}")
     return f"hf:{name}"
+
+
+def _player(who: Any, pool: Sequence[str]) -> str:
+    """A model by its name, or by its place in `model_names`."""
+    if not isinstance(who, int):
+        return _member(who)
+    if not 0 <= who < len(pool):
+        raise ConfigError(f"model_names has {len(pool)} models; there is none at place {who}, counted from 0")
+    return pool[who]
 
 
 def _task(name: str, folders: Sequence[Path], notes: list[str]) -> str:
