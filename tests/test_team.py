@@ -63,6 +63,23 @@ def test_second_draw_of_a_team_uses_a_stream_of_its_own() -> None:
     assert seen[0] == "" and seen[1] != ""
 
 
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_draw_that_fails_ends_the_others(copies: int) -> None:
+    """Two draws of a team, or of two copies of a model in it: nobody goes on working for an answer that cannot come."""
+    class Later(Scripted):
+        async def generate(self, request, draws=Draws(), scope=None):  # type: ignore[no-untyped-def, override]
+            if draws.stream or draws.first == 3:
+                raise ModelError("gone", reason="down")
+            await asyncio.sleep(60)
+    one = Later("a", ["A"])
+
+    async def ask() -> None:
+        with pytest.raises(NoAnswerError, match="gone"):
+            await Team(MajorityVote(draws=copies, stop="never"), [one] * copies).generate(QUESTION, Draws(2))
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    asyncio.run(ask())
+
+
 def test_stream_ends_with_the_sum_of_its_deltas() -> None:
     async def collect() -> tuple[str, str | None]:
         team = Team(MajorityVote(), [Scripted("a", ["A"]), Scripted("b", ["A"])])

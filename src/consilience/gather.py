@@ -10,17 +10,17 @@ causal path of the run (a wave takes as long as its slowest reply), so a warm st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from consilience.compare import Class, agreed, classes, legible, plurality, shuffled, stated, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
-from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, unworn
+from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, streaming, unworn
 from consilience.prompt import put, render, sent, sent_to_all, stage_of
 from consilience.purse import Ask, Purse, afford, closing_all, evenly, purse
-from consilience.run import Run, clock
+from consilience.run import Run, at_once, clock, timed
 from consilience.types import Absent, Draws, Event, Ledger, Message, Quote, Reply, Request, Scope, Token, canonical
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Member:
         single = [Draws(1, self.copy + j * self.copies, self.run.stream) for j in range(first, first + n)]
         with evenly(scope, n) as scopes:
             pairs = zip(single, scopes, strict=True)
-            return [r for [r] in await asyncio.gather(*(self.model.generate(request, d, s) for d, s in pairs))]
+            return [r for [r] in await at_once([self.model.generate(request, d, s) for d, s in pairs])]
 
     def _take(self, request: Request, n: int) -> int:
         """Number the next `n` draws of this request; the number of the first."""
@@ -143,22 +143,23 @@ class Member:
         self.run.taken[key] = first + n
         return first
 
-    async def stream(self, request: Request) -> AsyncIterator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """The next draw of this request as it comes: deltas, then `done` with the reply that `ask` would give."""
         asked = stage_of(request)
         started, order = clock.get(), self.run.begin(self.name, asked)
         draw = Draws() if request.sampling.greedy else Draws(
             1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
         with granted([self], [request], 1) as [grant]:
-            events, begun = aiter(self.model.stream(request, draw, self._scope(grant))), False
-            while (event := await (anext(events, None) if begun else self._in_time(anext(events, None)))) is not None:
-                begun = begun or event.kind == "delta"
-                if event.kind == "done" and event.reply is not None:
-                    reply = _read(event.reply, request, asked, started)
-                    self._note(order, reply, lambda: sent(request, self.card))
-                    clock.set(started + reply.seconds)
-                    event = Event("done", reply=reply)
-                yield event
+            async with streaming(self.model, request, draw, self._scope(grant)) as stream:
+                events, begun = aiter(stream), False
+                while (event := await (anext(events, None) if begun else self._in_time(anext(events, None)))) is not None:
+                    begun = begun or event.kind == "delta"
+                    if event.kind == "done" and event.reply is not None:
+                        reply = _read(event.reply, request, asked, started)
+                        self._note(order, reply, lambda: sent(request, self.card))
+                        clock.set(started + reply.seconds)
+                        event = Event("done", reply=reply)
+                    yield event
 
     def power(self, kind: type[P]) -> P:
         """A power that the binding has already checked."""
@@ -309,11 +310,6 @@ class Wave:
         return min(spoken, key=lambda pair: place_of(pair[0]))[1]
 
 
-async def timed(work: Awaitable[T]) -> tuple[T, float]:
-    """The result, and where the recorded clock of this task stands after it."""
-    return await work, clock.get()
-
-
 @contextmanager
 def granted(members: Sequence[Member], requests: Sequence[Request], n: int) -> Iterator[list[Ledger | None]]:
     """What each ask of a wave may spend; None without a budget."""
@@ -334,7 +330,7 @@ async def together(*work: Awaitable[T]) -> list[T]:
     the slowest one's end."""
     own = purse.get()
     if own is None or len(work) < 2:
-        return await _at_once(work)
+        return await at_once(work)
     purses = own.chains(len(work))
 
     async def chain(one: Awaitable[T], own: Purse) -> T:
@@ -342,18 +338,7 @@ async def together(*work: Awaitable[T]) -> list[T]:
         return await one
 
     with closing_all([each.ledger for each in purses]):
-        return await _at_once([chain(*pair) for pair in zip(work, purses, strict=True)])
-
-
-async def _at_once(work: Sequence[Awaitable[T]]) -> list[T]:
-    """All results, in order. The first error ends all and is raised as it is, not in a group of errors."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(timed(one)) for one in work]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
-    return [task.result()[0] for task in tasks]
+        return await at_once([chain(*pair) for pair in zip(work, purses, strict=True)])
 
 
 async def ask_each(members: Sequence[Member], requests: Sequence[Request], n: int = 1) -> Wave:
@@ -368,7 +353,7 @@ async def attempt_each(members: Sequence[Member], requests: Sequence[Request], n
     """`ask_each` that also returns when nobody answers."""
     with granted(members, requests, n) as grants:
         asks = [attempt(m, request, n, grant) for m, request, grant in zip(members, requests, grants, strict=True)]
-        answers = [await asks[0]] if len(asks) == 1 else await _at_once(asks)
+        answers = [await asks[0]] if len(asks) == 1 else await at_once(asks)
     return Wave(tuple(members), tuple(answers))
 
 
@@ -496,5 +481,5 @@ def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
 
 
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
-           "ask_ranked", "ask_some", "classes", "clock", "decode_together", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
+           "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
            "stage_of", "tally", "timed", "together", "winner", "write_together"]

@@ -7,6 +7,7 @@ team answers for what it really passes on.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -217,6 +218,18 @@ def unworn(power: NextTokens) -> NextTokens:
 def powers_of(model: Model) -> frozenset[str]:
     """Names of the powers that `model` really offers."""
     return frozenset(name for name, kind in POWERS.items() if model.power(kind) is not None)
+
+
+@asynccontextmanager
+async def streaming(model: Model, request: Request, draw: Draws, scope: Scope) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of a model's stream. However the block is left, the stream has ended by then: nothing goes on behind it, and
+    what it has set aside is free again."""
+    events = model.stream(request, draw, scope)
+    try:
+        yield events
+    finally:
+        if (close := getattr(events, "aclose", None)) is not None:
+            await close()
 
 
 async def stream_whole(model: Model, request: Request, draw: Draws, scope: Scope) -> AsyncIterator[Event]:

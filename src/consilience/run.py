@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from consilience.types import Absent, Reply, Scope
+
+T = TypeVar("T")
 
 clock: ContextVar[float] = ContextVar("clock", default=0.0)
 """Recorded seconds since the outermost question began, along the causal path of this task."""
@@ -44,3 +47,19 @@ class Run:
     def tree(self) -> tuple[Reply, ...]:
         """All parts in order."""
         return tuple(reply for _, reply in sorted(self.parts, key=lambda part: part[0]))
+
+
+async def timed(work: Awaitable[T]) -> tuple[T, float]:
+    """The result, and where the recorded clock of this task stands after it."""
+    return await work, clock.get()
+
+
+async def at_once(work: Sequence[Awaitable[T]]) -> list[T]:
+    """All results, in order. The first error ends all and is raised as it is, not in a group of errors."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(timed(one)) for one in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    clock.set(max((task.result()[1] for task in tasks), default=clock.get()))
+    return [task.result()[0] for task in tasks]

@@ -6,15 +6,15 @@ import asyncio
 import inspect
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError, did_you_mean
 from consilience.formula import most_calls
-from consilience.gather import Member, Members, Run, absence, clock, stage_of, timed
+from consilience.gather import Member, Members, Run, absence, at_once, clock, stage_of, timed
 from consilience.memory import Keeper
 from consilience.method import Cast, Dev, Last, Level, Method, Ordered, check_needs
 from consilience.model import Card, Hidden, Model, NextTokens, Quotes, Score, Weights, powers_of, unworn
@@ -157,8 +157,7 @@ class Team:
         if draws.n == 1:
             return [await self._answer(request, draws.first, draws.stream, scope)]
         with evenly(scope, draws.n) as scopes:
-            return list(await asyncio.gather(*(self._answer(request, draws.first + i, draws.stream, one)
-                                               for i, one in enumerate(scopes))))
+            return await at_once([self._answer(request, draws.first + i, draws.stream, one) for i, one in enumerate(scopes)])
 
     def _run(self, draw: int, stream: str, scope: Scope) -> Run:
         own = stream if draw == 0 else f"{stream}/{self.card.fingerprint[:12]}.{draw}"
@@ -255,13 +254,13 @@ class Team:
         before = purse.get()
         purse.set(self._purse(scope))
         try:
-            async with self._turn():
-                async for event in self._streamed(request, draw, scope):
+            async with self._turn(), aclosing(self._streamed(request, draw, scope)) as events:
+                async for event in events:
                     yield event
         finally:
             purse.set(before)
 
-    async def _streamed(self, request: Request, draw: Draws, scope: Scope) -> AsyncIterator[Event]:
+    async def _streamed(self, request: Request, draw: Draws, scope: Scope) -> AsyncGenerator[Event, None]:
         self._admit(request)
         started, run = clock.get(), self._run(draw.first, draw.stream, scope)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -274,23 +273,25 @@ class Team:
         finally:
             if not work.done():
                 work.cancel()
+                await asyncio.wait([work])
         try:
             outcome, now = work.result()
             clock.set(now)
         except ModelError as error:
             raise NoAnswerError(f"{self.name}: {error}", reason=error.reason) from error
         if isinstance(outcome, Last):
-            async for event in self._stream_last(outcome):
-                if event.kind == "done" and event.reply is not None:
-                    outcome = event.reply
-                else:
-                    yield event
+            async with aclosing(self._stream_last(outcome)) as last:
+                async for event in last:
+                    if event.kind == "done" and event.reply is not None:
+                        outcome = event.reply
+                    else:
+                        yield event
         elif outcome.text:
             yield Event("delta", outcome.text)
         assert isinstance(outcome, Reply)
         yield Event("done", reply=self._finish(outcome, request, run, draw.first, started))
 
-    async def _stream_last(self, last: Last) -> AsyncIterator[Event]:
+    async def _stream_last(self, last: Last) -> AsyncGenerator[Event, None]:
         failure: Exception = NoAnswerError(f"{self.name}: no member produced any text")
         last.member.run.watch = None
         _spend_all()
@@ -298,15 +299,16 @@ class Team:
             spoken = False
             yield Event("progress", f"{member.name}: {stage_of(request)}")
             try:
-                async for event in member.stream(request):
-                    spoken = spoken or event.kind == "delta"
-                    if event.kind == "done" and event.reply is not None:
-                        if not event.reply.text:
-                            break
-                        more = {"fallback": True} if place else {}
-                        yield Event("done", reply=event.reply.noting(**{**last.note, **more}))
-                        return
-                    yield event
+                async with aclosing(member.stream(request)) as events:
+                    async for event in events:
+                        spoken = spoken or event.kind == "delta"
+                        if event.kind == "done" and event.reply is not None:
+                            if not event.reply.text:
+                                break
+                            more = {"fallback": True} if place else {}
+                            yield Event("done", reply=event.reply.noting(**{**last.note, **more}))
+                            return
+                        yield event
             except (ModelError, NoAnswerError) as error:
                 if spoken:
                     raise

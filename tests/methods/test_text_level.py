@@ -17,8 +17,9 @@ import pytest
 from consilience.bench.rehearsal import Rehearsal, Rehearsing
 from consilience.errors import ConfigError, ModelError
 from consilience.formula import most_calls
-from consilience.method import Level
+from consilience.method import Level, Method
 from consilience.model import Model
+from consilience.models.wrappers.budgeted import Budget, Budgeted
 from consilience.prompt import render
 from consilience.reading import Choice
 from consilience.registry import methods
@@ -207,6 +208,16 @@ def test_replaced_prompts_are_another_method_and_nested_teams_keep_their_own() -
     assert any("Candidate answers:" in p for p in told) and all(p.count("MINE") <= 1 for p in told)
 
 
+class ByWord(Scripted):
+    """Streams its answers word by word."""
+
+    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
+        [reply] = await self.generate(request, draw, scope)
+        for word in re.findall(r"\S+\s*", reply.text or ""):
+            yield Event("delta", word)
+        yield Event("done", reply=reply.having(text="".join(re.findall(r"\S+\s*", reply.text or ""))))
+
+
 # -- failures ----------------------------------------------------------------------------------------------------------
 
 
@@ -220,17 +231,49 @@ def test_one_live_member_is_enough(name: str, live: int) -> None:
     assert reply.text and {a.member for a in reply.absent} <= {m.name for m in members} - {members[live].name}
 
 
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+class Halting(ByWord):
+    """Waits for ever at one of the calls that are made to all of them together."""
+
+    async def generate(self, request: Request, draws: Draws = Draws(), scope: Scope = Scope()) -> list[Reply]:
+        self.calls.append(self.name)                # type: ignore[attr-defined]
+        if len(self.calls) == self.halt:            # type: ignore[attr-defined]
+            self.reached.set()                      # type: ignore[attr-defined]
+            await asyncio.sleep(60)
+        return await super().generate(request, draws, scope)
+
+
+async def halted(method: Method, halt: int, streams: bool) -> int:
+    """Ask on a budget, and cancel at the call `halt`; the calls that were made. Nothing may be left of the question."""
+    calls, reached, ledger = list[str](), asyncio.Event(), Budget(10.0)
+    members = [Halting(**{**vars(m), "asked": [], "prompts": []}) for m in speakers()]
+    for member in members:
+        vars(member).update(calls=calls, halt=halt, reached=reached)
+    team = Team(method, [Budgeted(m) for m in members], standing=STANDING, **roles_for(method))
+
+    scope = Scope(ledger=ledger)
+    work: asyncio.Task[Any] = asyncio.create_task(events_of(team, QUESTION, scope) if streams else team.generate(QUESTION, scope=scope))
+    if halt:
+        await reached.wait()
+        work.cancel()
+    await asyncio.wait([work])
+    assert work.cancelled() == bool(halt) and asyncio.all_tasks() == {asyncio.current_task()}
+    assert ledger.left == pytest.approx(ledger.dollars - ledger.spent), "money is set aside for nobody"
+    return len(calls)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", NAMES)
+def test_whenever_it_is_cancelled_nothing_is_left(name: str, streams: bool) -> None:
+    method = fitted(name, speakers()).method
+    most = asyncio.run(halted(method, 0, streams))
+    for halt in sorted({1, most // 2 + 1, most}):
+        asyncio.run(halted(method, halt, streams))
+
+
 # -- streams -----------------------------------------------------------------------------------------------------------
-
-
-class ByWord(Scripted):
-    """Streams its answers word by word."""
-
-    async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
-        [reply] = await self.generate(request, draw, scope)
-        for word in re.findall(r"\S+\s*", reply.text or ""):
-            yield Event("delta", word)
-        yield Event("done", reply=reply.having(text="".join(re.findall(r"\S+\s*", reply.text or ""))))
 
 
 FINISHED = {"abstractions-first", "atom-of-thoughts", "ceo-discussion", "cochain", "dynamic-cheatsheet", "eigen", "halo",
@@ -239,8 +282,8 @@ FINISHED = {"abstractions-first", "atom-of-thoughts", "ceo-discussion", "cochain
 """Methods that give a text which they have seen whole: they vote, select or read on."""
 
 
-async def events_of(team: Team, request: Request) -> list[Event]:
-    return [event async for event in team.stream(request)]
+async def events_of(team: Team, request: Request, scope: Scope = Scope()) -> list[Event]:
+    return [event async for event in team.stream(request, scope=scope)]
 
 
 @pytest.mark.parametrize("name", NAMES)

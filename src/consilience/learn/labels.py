@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from consilience.errors import ConfigError, TeamError
+from consilience.gather import at_once
 from consilience.learn.finetune import MANIFEST, Pair, Tuning, tuned
 from consilience.learn.goals import Aimed, costs_known
 from consilience.learn.merging import weights_of
@@ -100,7 +101,7 @@ async def rewards(dev: Dev, asked: Sequence[Sequence[Scored]], verifier: Model |
         given = (await power.verify(dev.examples[i].request, texts)).value
         return [-np.inf if value is None or not text else value for value, text in zip(given, texts, strict=True)]
 
-    return np.array(await asyncio.gather(*(rate(i) for i in rows)))
+    return np.array(await at_once([rate(i) for i in rows]))
 
 
 def histogram(method: str, found: Sequence[int], names: Sequence[str]) -> dict[str, int]:

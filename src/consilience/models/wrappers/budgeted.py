@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Self
 
 from consilience.errors import BudgetError
-from consilience.model import Model, P, Quotes
+from consilience.model import Model, P, Quotes, streaming
 from consilience.models.wrappers.base import Wrapper
 from consilience.prompt import prompt_tokens, render
 from consilience.purse import DUST, MINIMUM, afford, unpriced
@@ -138,15 +138,17 @@ class Budgeted(Wrapper):
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The stream, paid like a draw."""
         if scope.ledger is None:
-            async for event in self.inner.stream(request, draw, scope):
-                yield event
+            async with streaming(self.inner, request, draw, scope) as events:
+                async for event in events:
+                    yield event
             return
         request, quote, reserved = self._afford(request, 1, scope, scope.ledger)
         try:
-            async for event in self.inner.stream(request, draw, replace(scope, ledger=None)):
-                if event.reply is not None:
-                    reserved.settle(self._charge([event.reply], quote))
-                yield event
+            async with streaming(self.inner, request, draw, replace(scope, ledger=None)) as events:
+                async for event in events:
+                    if event.reply is not None:
+                        reserved.settle(self._charge([event.reply], quote))
+                    yield event
         finally:
             reserved.settle(0.0)
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.model import Measured, Model
+from consilience.model import Measured, Model, streaming
 from consilience.models.loops import PerLoop
 from consilience.models.wrappers.base import Call, T, Wrapper
 from consilience.prompt import prompt_tokens, render
@@ -84,8 +84,8 @@ class Limited(Wrapper):
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The stream, when it is its turn."""
         expected = self._expected(request, 1)
-        async with await self._turn(1, expected):
-            async for event in self.inner.stream(request, draw, scope):
+        async with await self._turn(1, expected), streaming(self.inner, request, draw, scope) as events:
+            async for event in events:
                 if event.reply is not None:
                     self._settle(expected, [event.reply])
                 yield event

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 from consilience.errors import ModelError
-from consilience.model import Measured, Model
+from consilience.model import Measured, Model, streaming
 from consilience.models.wrappers.base import Call, T, Wrapper
 from consilience.types import Draws, Event, Reply, Request, Scope, Usage
 
@@ -75,10 +75,11 @@ class Metered(Wrapper):
     async def stream(self, request: Request, draw: Draws = Draws(), scope: Scope = Scope()) -> AsyncIterator[Event]:
         """The stream, counted when it is done."""
         try:
-            async for event in self.inner.stream(request, draw, scope):
-                if event.reply is not None:
-                    self._count([event.reply])
-                yield event
+            async with streaming(self.inner, request, draw, scope) as events:
+                async for event in events:
+                    if event.reply is not None:
+                        self._count([event.reply])
+                    yield event
         except ModelError as error:
             self.meter.fail(error)
             raise

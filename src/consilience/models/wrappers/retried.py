@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from consilience.errors import ModelError
-from consilience.model import Measured, Model
+from consilience.model import Measured, Model, streaming
 from consilience.models.wrappers.base import Call, T, Wrapper
 from consilience.models.wrappers.breaker import Breaker
 from consilience.types import Draws, Event, Reply, Request, Scope
@@ -67,9 +67,10 @@ class Retried(Wrapper):
         with self._giving_up():
             async for attempt in self._retrying(scope.deadline, again):
                 with attempt, self.breaker.attempt():
-                    async for event in self.inner.stream(request, draw, scope):
-                        spoken = spoken or event.kind == "delta"
-                        yield event
+                    async with streaming(self.inner, request, draw, scope) as events:
+                        async for event in events:
+                            spoken = spoken or event.kind == "delta"
+                            yield event
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from consilience.errors import ModelError
-from consilience.model import Model
+from consilience.model import Model, streaming
 from consilience.models.loops import all_of
 from consilience.models.wrappers.base import Wrapper
 from consilience.prompt import render
@@ -142,10 +142,11 @@ class _Ask:
     async def _call(self, draws: Draws) -> list[Reply]:
         if self.events is None:
             return await self.inner.generate(self.request, draws, self.scope)
-        async for event in self.inner.stream(self.request, draws, self.scope):
-            if event.kind == "done" and event.reply is not None:
-                return [event.reply]
-            self.events.put_nowait(event)
+        async with streaming(self.inner, self.request, draws, self.scope) as events:
+            async for event in events:
+                if event.kind == "done" and event.reply is not None:
+                    return [event.reply]
+                self.events.put_nowait(event)
         raise ModelError(f"the stream of {self.inner.card.name} ended without a reply")
 
 
