@@ -70,10 +70,10 @@ class Line:
     calls: float
     tokens: float
 
-    def cells(self, vote: np.ndarray) -> list[str]:
-        """The line of the table."""
+    def cells(self, vote: np.ndarray, p: float) -> list[str]:
+        """The line of the table; `p` of the difference to the vote, adjusted for the number of methods."""
         low_high = st.wilson(float(self.scores.sum()), len(self.scores))
-        delta, p = float((self.scores - vote).mean()), st.paired_p(self.scores, vote)
+        delta = float((self.scores - vote).mean())
         interval = st.percentiles(st.resampled_means(self.scores - vote))
         said = "" if self.name == VOTE else verdict(delta, interval, p)
         return [self.name, self.kind, f"{self.scores.mean():.1%}", f"{low_high.low:.1%} – {low_high.high:.1%}", f"{self.readable:.1%}",
@@ -81,7 +81,7 @@ class Line:
                 f"{self.calls:.1f}", f"{self.tokens:.0f}"]
 
     def helps(self, vote: np.ndarray) -> bool:
-        """Readable, and not shown to be worse than the vote."""
+        """Readable, and not shown to be worse than the vote. Unadjusted: that lists rather too many than too few as of no help."""
         interval = st.percentiles(st.resampled_means(self.scores - vote))
         return self.readable >= READABLE and not (interval.high < 0 and st.paired_p(self.scores, vote) < 0.05)
 
@@ -106,20 +106,29 @@ def _line(name: str, rows: list[Row]) -> Line:
     return Line(name, rows[0].kind, np.array([row.score for row in rows]), readable, fallbacks, mean("calls"), mean("completion_tokens"))
 
 
-def table(found: list[Line], vote: np.ndarray) -> str:
+def adjusted(found: list[Line], vote: np.ndarray) -> dict[str, float]:
+    """P-values of the differences to the vote: of the methods by Holm's rule, of the others as they are."""
+    plain = {one.name: st.paired_p(one.scores, vote) for one in found}
+    family = [one.name for one in found if one.kind == "method" and one.name != VOTE]
+    return plain | dict(zip(family, st.holm([plain[name] for name in family]), strict=True))
+
+
+def table(found: list[Line], vote: np.ndarray, ps: dict[str, float]) -> str:
     """In Markdown."""
     head = ["", "", "score", "95% interval", "readable", "fell back", "difference to the vote", "", "calls", "tokens written"]
     rule = ["---", "---", "--:", "--:", "--:", "--:", "--:", "---", "--:", "--:"]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *(one.cells(vote) for one in found)))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *(one.cells(vote, ps[one.name]) for one in found)))
 
 
 def page(work: Path) -> None:
     """Write the tables into the page."""
     found = lines(work)
     vote = next(one.scores for one in found if one.name == VOTE)
-    insert(PAGE, "all", f"{table(found, vote)}\n\n{len(vote)} test questions; calls and tokens per question.")
+    ps = adjusted(found, vote)
+    insert(PAGE, "all", f"{table(found, vote, ps)}\n\n{len(vote)} test questions; calls and tokens per question. What is called better or "
+           "worse is so after Holm's correction for the number of methods.")
     idle = [one for one in found if one.kind == "method" and not one.helps(vote)]
-    insert(PAGE, "no help", table(idle, vote) if idle else "None.")
+    insert(PAGE, "no help", table(idle, vote, ps) if idle else "None.")
 
 
 def tell(state: Progress) -> None:
@@ -146,7 +155,8 @@ def main() -> None:
         plan = make_plan(experiment(given.limit, given.dev, sorted(able, key=lambda name: name != VOTE)))
         asyncio.run(run(plan, given.work, progress=tell))
     found = lines(given.work)
-    print(table(found, next(one.scores for one in found if one.name == VOTE)))
+    vote = next(one.scores for one in found if one.name == VOTE)
+    print(table(found, vote, adjusted(found, vote)))
     if given.page:
         page(given.work)
 
