@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -371,6 +372,19 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         bench(tmp_path / "file" / "out", "majority-vote")
+
+
+def test_one_benchmark_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    def second(_: Progress) -> None:
+        if not refused:
+            refused.append(ThreadPoolExecutor(1).submit(bench, tmp_path, "majority-vote", limit=5).exception())
+
+    refused: list[BaseException | None] = []
+    bench(tmp_path, "majority-vote", progress=second)
+    assert isinstance(refused[0], ConfigError) and "another benchmark is at work in" in str(refused[0])
+    assert len(of(tmp_path, "majority-vote")) == 30
+    bench(tmp_path, "majority-vote", limit=5)
+    assert len(of(tmp_path, "majority-vote")) == 5
 
 
 def test_reports_join_folders_and_refuse_empty_ones(tmp_path: Path) -> None:

@@ -158,11 +158,11 @@ def test_places_where_nothing_can_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "text", "message"), [
     ("experiment.yaml", "null\n", "names no experiment"), ("run.json", "[]", "is not the record of a run"),
     ("questions.jsonl", "garbage\n", "a line that a benchmark did not write"),
-    ("results.jsonl", "garbage\n", "line 1 is not a result row"),
+    ("results.jsonl", "garbage\n", "line 1 is not a result row"), ("results.jsonl", "\udcff\n", "line 1 is not a result row"),
 ])
 def test_damaged_results(tmp_path: Path, name: str, text: str, message: str) -> None:
     call("bench", experiment(tmp_path, "[]"), "--out", tmp_path / "out")
-    (tmp_path / "out" / name).write_text(text)
+    (tmp_path / "out" / name).write_bytes(text.encode(errors="surrogateescape"))
     assert message in refused("report", tmp_path / "out")
 
 

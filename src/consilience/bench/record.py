@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import yaml
 from consilience import __version__
 from consilience.bench.plan import LeftOut, Plan, Questions
 from consilience.bench.results import EXPERIMENT, RESULTS, RUN, TRACES, write_text
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, StoreError
 from consilience.gather import price_of
 from consilience.model import Card, Model
 from consilience.models.wrappers.metered import Meter
@@ -80,6 +82,38 @@ def read_record(folder: Path) -> RunRecord:
         return RunRecord(**{**data, "left_out": [LeftOut(**x) for x in data["left_out"]]})
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{path} is not the record of a run: {error}") from None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder, made where it is missing, with nobody else at work in it meanwhile. Raises ConfigError, StoreError.
+
+    Two benchmarks in one folder would put its files in order under each other's hands. The system forgets the lock of a
+    process that dies; where there are no locks, nothing is held.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"the results folder {folder} cannot be written: {error.strerror or error}") from None
+    try:
+        with suppress(OSError):
+            _lock(place, folder)
+        yield
+    finally:
+        os.close(place)
+
+
+def _lock(place: int, folder: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:     # Windows
+        return
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(f"another benchmark is at work in {folder}: wait until it has ended, or name another folder with --out "
+                          "(a store can be shared: --store)") from None
 
 
 def claim(folder: Path, name: str) -> None:

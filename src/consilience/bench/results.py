@@ -160,15 +160,15 @@ def read_rows(folder: Path) -> Iterator[Row]:
     """The rows in a results folder, in file order. Raises ConfigError when there are none or a line is broken."""
     path = folder / RESULTS
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if line.endswith("\n"):
+                if line.endswith(b"\n"):
                     yield _row(line, path, number)
     except OSError as error:
         raise ConfigError(f"there are no results in {folder}: {error.strerror or error}") from None
 
 
-def _row(line: str, path: Path, number: int) -> Row:
+def _row(line: bytes, path: Path, number: int) -> Row:
     try:
         return Row(**{"fallback": "", **json.loads(line)})
     except (ValueError, TypeError) as error:
@@ -253,7 +253,7 @@ def _mend(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file at once. Raises StoreError."""
-    fresh = path.with_name(path.name + ".tmp")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")      # a report may be rebuilt by several at once
     try:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)

@@ -14,12 +14,12 @@ from typing import Any
 
 from consilience.bench.code import code_digest
 from consilience.bench.fits import content_digest, dump, fit_key, needs_fit, restore
-from consilience.bench.leaderboard import Standing, standings, write_csv
+from consilience.bench.leaderboard import Standing
 from consilience.bench.lineup import DECODING, count_inside, leaves, tried, wear, wear_inside
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
-from consilience.bench.record import RunRecord, claim, resolved_yaml
-from consilience.bench.results import (EXPERIMENT, LEADERBOARD, Results, Row, failed_row, make_row, read_rows,
+from consilience.bench.record import RunRecord, claim, held, resolved_yaml
+from consilience.bench.results import (EXPERIMENT, Results, Row, failed_row, make_row, read_rows,
                                        write_questions, write_text)
 from consilience.bench.split import DevSplit, Known
 from consilience.bench.stream import Stream, in_order
@@ -53,25 +53,25 @@ async def run(plan: Plan, out: str | Path, *, store: str | Path | None = None, p
 
     The store (default: `out/store.sqlite`) keeps every draw, and may be shared between benchmarks. With
     `retry_failed`, questions that nobody answered are asked again. Raises StoreError when the disk is full or a file
-    is damaged; what was written before stays.
+    is damaged; what was written before stays; ConfigError when another benchmark is at work in `out`.
     """
-    from consilience.bench.report import report
+    from consilience.bench.report import publish
 
     out = Path(out)
-    claim(out, plan.experiment.name)
-    with Results(out) as results, Store(store if store is not None else out / "store.sqlite") as kept:
-        bench = _Bench(plan, kept, results, progress or (lambda _: None), not retry_failed)
-        write_text(out / EXPERIMENT, resolved_yaml(plan))
-        write_questions(out, [(task.name, task.test) for task in plan.tasks])
-        try:
-            with calm_collector():
-                await bench.go()
-        finally:
-            bench.record.write(out)
-        results.settle(bench.place)
-    board = standings([out])
-    write_csv(out / LEADERBOARD, board)
-    return Outcome(out, report([out]), tuple(board), tuple(bench.record.left_out))
+    with held(out):
+        claim(out, plan.experiment.name)
+        with Results(out) as results, Store(store if store is not None else out / "store.sqlite") as kept:
+            bench = _Bench(plan, kept, results, progress or (lambda _: None), not retry_failed)
+            write_text(out / EXPERIMENT, resolved_yaml(plan))
+            write_questions(out, [(task.name, task.test) for task in plan.tasks])
+            try:
+                with calm_collector():
+                    await bench.go()
+            finally:
+                bench.record.write(out)
+            results.settle(bench.place)
+        page, board = publish([out])
+        return Outcome(out, page, tuple(board), tuple(bench.record.left_out))
 
 
 @contextmanager

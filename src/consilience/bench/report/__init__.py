@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from consilience.bench.leaderboard import rank, write_csv
+from consilience.bench.leaderboard import Standing, rank, write_csv
 from consilience.bench.report.browser import browser
 from consilience.bench.report.figures import front, library
 from consilience.bench.report.views import task_view
@@ -20,15 +20,21 @@ from consilience.errors import ConfigError
 def report(folders: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Write the report of one or several results folders (default: `report.html` in the first, and its
     `leaderboard.csv` beside it) and return its path. Raises ConfigError when a folder holds no results."""
+    return publish(folders, out)[0]
+
+
+def publish(folders: Sequence[str | Path], out: str | Path | None = None) -> tuple[Path, list[Standing]]:
+    """`report`, with the lines of the leaderboard."""
     places = [Path(folder) for folder in folders]
     if not places:
         raise ConfigError("a report needs at least one results folder")
     sources = [read_source(place) for place in places]
     found = tables(sources)
     boards = [rank(table, sources) for table in found]
+    lines = [line for board in boards for line in board]
     target = Path(out) if out is not None else places[0] / REPORT
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(target.with_name(LEADERBOARD), [line for board in boards for line in board])
+    write_csv(target.with_name(LEADERBOARD), lines)
     plotly = library()
     views = [task_view(table, board) for table, board in zip(found, boards, strict=True)]
     figures = [front(board) for board in boards] if plotly else []
@@ -37,7 +43,7 @@ def report(folders: Sequence[str | Path], out: str | Path | None = None) -> Path
         "tasks": views, "plotly": plotly, "figures": _embedded(figures), "browser": _embedded(browser(found, places)),
         "left_out": list(dict.fromkeys(x for s in sources for x in s.record.left_out)),
         "style": _part("style.css"), "script": _part("script.js")}))
-    return target
+    return target, lines
 
 
 def _part(name: str) -> str:
