@@ -10,7 +10,7 @@ import pytest
 
 from consilience.errors import ConfigError
 from consilience.method import Level, Method
-from consilience.registry import method, methods, options_of, register
+from consilience.registry import build, find, method, methods, options_of, register
 from consilience.types import Reply, Request
 
 
@@ -61,7 +61,47 @@ def test_a_method_of_ones_own_from_a_file(tmp_path: Path) -> None:
         "@dataclass(frozen=True)\nclass Mine(Method):\n    level: ClassVar = Level.TEXT\n    times: int = 1\n"
         "    async def run(self, request, members):\n        return await members[0].ask(request)\n")
     assert method(f"{path}:Mine", {"times": 2}).options() == {"times": 2}
-    with pytest.raises(ConfigError, match="cannot be loaded"):
-        method(f"{path}:Other")
-    with pytest.raises(ConfigError, match="there is no file"):
+    with pytest.raises(ConfigError, match="there is no 'Mien' in .*mine.py. Did you mean 'Mine'?"):
+        method(f"{path}:Mien")
+    with pytest.raises(ConfigError, match="is not a Method"):
+        method(f"{path}:ClassVar")
+    with pytest.raises(ConfigError, match="^there is no file nowhere.py"):
         method("nowhere.py:Mine")
+
+
+OWN = """
+{later}from dataclasses import dataclass
+from typing import ClassVar, Literal
+from consilience.method import Count, Level, Method, Share
+
+@dataclass(frozen=True)
+class Mine(Method):
+    level: ClassVar = Level.TEXT
+    games: Count = 3
+    {name}: Share | None = None
+    mode: Literal["a", "b"] = "a"
+
+    async def run(self, request, members):
+        return await members[0].ask(request)
+"""
+
+
+@pytest.mark.parametrize("later", ["from __future__ import annotations\n", ""])
+def test_types_of_a_file_mean_the_same_with_and_without_put_off_annotations(tmp_path: Path, later: str) -> None:
+    (tmp_path / "mine.py").write_text(OWN.format(later=later, name="trust"))
+    cls = find(f"{tmp_path}/mine.py:Mine")
+    assert [o.type for o in options_of(cls)] == ["int >= 1", "float, 0 to 1 | None", "a | b"]
+    for wrong in ({"games": 0}, {"trust": 1.5}, {"mode": "c"}):
+        with pytest.raises(ConfigError):
+            build(cls, wrong)
+    assert build(cls, {"games": 2, "trust": 0.5, "mode": "b"}).options() == {"games": 2, "trust": 0.5, "mode": "b"}
+
+
+def test_files_of_one_name_in_two_folders_do_not_meet(tmp_path: Path) -> None:
+    found = []
+    for folder, name in (("one", "trust"), ("two", "doubt")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(OWN.format(later="from __future__ import annotations\n", name=name))
+        found.append(find(f"{tmp_path}/{folder}/mine.py:Mine"))
+    assert [options_of(cls)[1].name for cls in found] == ["trust", "doubt"]
+    assert build(found[0], {"trust": 0.5}).options()["trust"] == 0.5

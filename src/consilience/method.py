@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeAlias, get_args
 
 from consilience.errors import ConfigError, TeamError
 from consilience.gather import Member, Members
@@ -19,15 +19,25 @@ from consilience.wordings import chosen, spoken_digest
 if TYPE_CHECKING:
     import numpy as np
 
-Count: TypeAlias = int
+Count: TypeAlias = Annotated[int, "at least 1"]
 """The type of an option that is a number of things: at least 1, checked when a method is made."""
 
-Share: TypeAlias = float
+Share: TypeAlias = Annotated[float, "from 0 to 1"]
 """The type of an option that is a share or probability: from 0 to 1, checked likewise."""
 
 
 Prompts: TypeAlias = Mapping[str, str | Wording]
 """Wordings by name: a text with places such as {question}, or {text: ..., item: ...}."""
+
+
+def kebab(name: str) -> str:
+    """The name of a method by that of its class: `MajorityVote` is `majority-vote`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def _is(hint: Any, name: str, kind: Any) -> bool:
+    """Whether an annotation is `kind`, or `kind | None`: as text, where annotations are put off, or as it is."""
+    return hint.partition(" ")[0] == name if isinstance(hint, str) else kind in (hint, *get_args(hint))
 
 
 class Level(StrEnum):
@@ -175,15 +185,15 @@ class Method(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
-            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+            cls.name = kebab(cls.__name__)
 
     def __post_init__(self) -> None:
         """ConfigError for a `Count` below 1 or a `Share` that is none."""
         for option in fields(self):
-            kind, value = str(option.type).partition(" ")[0], getattr(self, option.name)
-            if kind == "Count" and not value >= 1:
+            value = getattr(self, option.name)
+            if _is(option.type, "Count", Count) and not value >= 1:
                 raise ConfigError(f"{self.name}: {option.name} must be at least 1, got {value}")
-            if kind == "Share" and value is not None and not 0 <= value <= 1:
+            if _is(option.type, "Share", Share) and value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{self.name}: {option.name} must be between 0 and 1, got {value}")
         if self.timeout is not None and not self.timeout > 0:
             raise ConfigError(f"{self.name}: timeout is in seconds, above 0, got {self.timeout}")

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import COMMON, Method
+from consilience.types import digest
 
 M = TypeVar("M", bound=type[Method])
 
@@ -95,20 +97,34 @@ def _own(name: str) -> type[Method]:
     place, _, attribute = name.rpartition(":")
     try:
         if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"consilience_own_{Path(place).stem}", place)
-            if spec is None or spec.loader is None or not Path(place).exists():
-                raise ConfigError(f"method {name!r}: there is no file {place}")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
+            module = _of_file(place)
         else:
             module = importlib.import_module(place)
-        cls = getattr(module, attribute)
     except (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError) as error:
         raise ConfigError(f"method {name!r} cannot be loaded: {error}") from error
-    if not (isinstance(cls, type) and issubclass(cls, Method)):
-        raise ConfigError(f"{name!r} is not a Method")
-    return cls
+    own = [key for key, value in vars(module).items() if _is_method(value) and value.__module__ == module.__name__]
+    if not hasattr(module, attribute):
+        raise ConfigError(f"method {name!r}: there is no {attribute!r} in {place}.{did_you_mean(attribute, own)}")
+    cls = getattr(module, attribute)
+    if not _is_method(cls):
+        raise ConfigError(f"{name!r} is not a Method.{did_you_mean(attribute, own)}")
+    return cls  # type: ignore[no-any-return]
+
+
+def _of_file(place: str) -> ModuleType:
+    """The module in a file, under a name that no other file's has. Raises ConfigError where there is none."""
+    path = Path(place).resolve()
+    spec = importlib.util.spec_from_file_location(f"consilience_own_{path.stem}_{digest(str(path))[:8]}", path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise ConfigError(f"there is no file {place}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +148,13 @@ def common_options() -> list[Option]:
 
 
 def _options(cls: type[Method]) -> list[Option]:
-    docs: dict[str, str] = {}
+    written: dict[str, tuple[str, str]] = {}
     for base in reversed(cls.__mro__):
         if issubclass(base, Method):
-            docs |= _attribute_docs(base)
-    return [Option(f.name, _type(str(f.type)), "required" if f.default is MISSING and f.default_factory is MISSING
-                   else repr(f.default if f.default is not MISSING else f.default_factory()), docs.get(f.name, ""))
+            written |= _attributes(base)
+    told = {f.name: written.get(f.name, (getattr(f.type, "__name__", str(f.type)), "")) for f in fields(cls)}
+    return [Option(f.name, _type(told[f.name][0]), "required" if f.default is MISSING and f.default_factory is MISSING
+                   else repr(f.default if f.default is not MISSING else f.default_factory()), told[f.name][1])
             for f in fields(cls) if f.name != "learned"]
 
 
@@ -151,17 +168,19 @@ def _type(hint: str) -> str:
     return re.sub(r"\w+", lambda found: _SAID.get(found[0], found[0]), hint)
 
 
-def _attribute_docs(cls: type) -> dict[str, str]:
+def _attributes(cls: type) -> dict[str, tuple[str, str]]:
+    """The annotated attributes of a class as they are written: the type, and the docstring under it."""
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, SyntaxError):
         return {}
-    docs, last = {}, ""
+    found, last = {}, ""
     for node in getattr(body, "body", []):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             last = node.target.id
+            found[last] = (ast.unparse(node.annotation), "")
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last:
-            docs[last], last = inspect.cleandoc(str(node.value.value)), ""
+            found[last], last = (found[last][0], inspect.cleandoc(str(node.value.value))), ""
         else:
             last = ""
-    return docs
+    return found

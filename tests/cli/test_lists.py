@@ -73,7 +73,11 @@ class First(Method):
         return await members[0].ask(request)
 ''')
     result = call("methods", f"{path}:First")
-    assert result.exit_code == 0 and "Ask the first." in result.stdout and "courage" in result.stdout
+    assert result.exit_code == 0 and "Ask the first." in result.stdout and "courage  int " in result.stdout
+    hint = result.stdout.split("in an experiment:")[1]
+    [entry] = parse({"pool": "nursery", "tasks": ["nursery"], **yaml.safe_load(hint)}).methods or ()
+    assert (entry.method, entry.options, entry.name) == (f"{path}:First", {"courage": 3}, "first")
+    assert method(entry.method, entry.options).options()["courage"] == 3
 
 
 def test_tasks(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from consilience.errors import ConfigError, did_you_mean
+from consilience.method import kebab
 from consilience.saved import located, read_yaml
 from consilience.types import Sampling
 
@@ -46,8 +47,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """How tables call it."""
-        return self.label or self.method or (self.saved.stem if self.saved is not None else "")
+        """How tables call it; a method of one's own goes by its class."""
+        own = kebab(self.method.rpartition(":")[2])
+        return self.label or own or (self.saved.stem if self.saved is not None else "")
 
 
 Seat = str | Entry

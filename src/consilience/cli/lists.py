@@ -45,7 +45,8 @@ def methods(
     if prompts and not name:
         raise ConfigError("--prompts shows the wordings of one method: consilience methods NAME --prompts")
     if name:
-        (_prompts if prompts else _one_method)(registry.find(name), json)
+        cls = registry.find(name)
+        (_prompts if prompts else _one_method)(cls, name if ":" in name else cls.name, json)
         return
     found = [cls for cls in registry.methods().values() if level in (None, cls.level)]
     if json:
@@ -106,15 +107,15 @@ def facts(cls: type[Method]) -> dict[str, Any]:
     }
 
 
-def _prompts(cls: type[Method], json: bool) -> None:
+def _prompts(cls: type[Method], called: str, json: bool) -> None:
     """The wordings of a method, in the form in which an experiment or a team may replace them."""
     found = wordings_of(cls)
     if json:
         say_json({name: {"text": w.text, "item": w.item} for name, w in found.items()})
     elif found:
         told = {name: {"text": w.text} | ({"item": w.item} if is_list(w) else {}) for name, w in found.items()}
-        say(yaml.dump({cls.name: {"prompts": told}}, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=100).rstrip())
-        say(f"\nin an experiment, one or more of them:  methods: [{{{cls.name}: {{prompts: {{{next(iter(found))}: \"...\"}}}}}}]",
+        say(yaml.dump({called: {"prompts": told}}, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=100).rstrip())
+        say(f"\nin an experiment, one or more of them:  methods: [{{{called}: {{prompts: {{{next(iter(found))}: \"...\"}}}}}}]",
             style="dim")
     else:
         say(f"{cls.name} asks in the words of the request; it has no prompts of its own")
@@ -128,7 +129,7 @@ _Blocks.add_representer(str, lambda dumper, text: dumper.represent_scalar(
     "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip("\n") else None))
 
 
-def _one_method(cls: type[Method], json: bool) -> None:
+def _one_method(cls: type[Method], called: str, json: bool) -> None:
     from consilience.registry import common_options, options_of
 
     told = facts(cls)
@@ -153,7 +154,7 @@ def _one_method(cls: type[Method], json: bool) -> None:
             say(f"\n{head}", style="bold")
             show_table(["option", "type", "default", "meaning"], [[o.name, o.type, o.default, " ".join(o.doc.split())] for o in options])
     first = next((f"{{{o['name']}: {o['default']}}}" for o in told["options"] if o["default"] not in ("required", "None")), "")
-    say(f"\nin an experiment:  methods: [{{{cls.name}: {first}}}]" if first else f"\nin an experiment:  methods: [{cls.name}]",
+    say(f"\nin an experiment:  methods: [{{{called}: {first}}}]" if first else f"\nin an experiment:  methods: [{called}]",
         style="dim")
 
 
