@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "consilience"
 RANKS = {room: rank for rank, rooms in enumerate((
     ("", "errors", "types"), ("sandbox",), ("reading",), ("model",), ("decode", "merge"), ("prompt", "wordings", "run", "purse", "compare"), ("gather", "voting"), ("method",), ("formula", "memory"),
     ("team",), ("registry",), ("saved",), ("learn", "store", "nursery"), ("methods", "models", "tasks"),
-    ("bench", "serve", "cluster"), ("cli",),
+    ("bench", "serve", "cluster"), ("cli",), ("__main__",),
 )) for room in rooms}
 """Rooms from the ground up: a room imports from its own rank or lower ranks only."""
 

@@ -1,0 +1,5 @@
+"""`python -m consilience` is `consilience`."""
+
+from consilience.cli import main
+
+main()
