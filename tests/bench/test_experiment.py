@@ -44,6 +44,14 @@ def test_methods_with_options_members_roles_and_labels() -> None:
     ({"budget": 0}, "budget: expected US dollars for one question, above 0, got 0"),
     ({"budget": "1 cent"}, "budget: expected US dollars"),
     ({"form": "haiku"}, "form: expected answer or steps"),
+    ({"pool": [7]}, "pool: expected a model or a team, got 7"),
+    ({"name": ""}, "name: expected a text, got ''"),
+    ({"sampling": "hot"}, "sampling: expected a mapping such as {temperature: 0.7}, got 'hot'"),
+    ({"roles": ["verifier"]}, "roles: expected a mapping from role to model, got ['verifier']"),
+    ({"methods": [{"cascade": ["price"]}]}, "methods: the options of 'cascade' are a mapping, got ['price']"),
+    ({"methods": [{"cascade": {"roles": "a"}}]}, "methods.cascade.roles: expected a mapping from role to model, got 'a'"),
+    ({"budget": float("inf")}, "budget: expected US dollars"),
+    ({"tasks": [5]}, "tasks: expected a task's name"),
 ])
 def test_wrong_keys_and_values_say_what_would_do(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -58,6 +66,22 @@ def test_files_lie_beside_the_experiment(tmp_path: Path) -> None:
     found = load(tmp_path / "mine.yaml", limit=7, seed=3)
     assert found.tasks == (str(tmp_path / "quiz.jsonl"),) and (found.limit, found.seed) == (7, 3)
     assert found.methods is not None and found.methods[0].saved == tmp_path
+
+
+def test_a_saved_team_brings_its_own_options(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("method: majority-vote\nmembers: nursery\n")
+    base = {"pool": "nursery", "tasks": "nursery"}
+    named = parse({**base, "methods": [{"team.yaml": {"as": "mine"}}]}, folder=tmp_path)
+    assert named.methods == (Entry(saved=tmp_path, label="mine"),)
+    for more in ({"draws": 3}, {"members": "nursery"}, {"roles": {"judge": "a"}}):
+        with pytest.raises(ConfigError, match="the saved team team.yaml brings its own options and members; only `as` can be given"):
+            parse({**base, "methods": [{"team.yaml": more}]}, folder=tmp_path)
+
+
+def test_a_method_of_ones_own_lies_beside_the_experiment(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    found = parse({"pool": "nursery", "tasks": "nursery", "methods": ["mine.py:Mine", "gone.py:Other"]}, folder=tmp_path)
+    assert [e.method for e in found.methods or ()] == [f"{tmp_path / 'mine.py'}:Mine", "gone.py:Other"]
 
 
 def test_only_some_methods(tmp_path: Path) -> None:
@@ -79,6 +103,8 @@ def test_broken_files_are_named(tmp_path: Path, text: str, message: str) -> None
 
 def test_what_is_resolved_parses_to_the_same_experiment() -> None:
     first = parse({"pool": ["nursery", {"model": "openai:x", "price": [1, 2]}], "tasks": ["nursery", {"task": "q", "form": "steps"}],
-                   "methods": ["cascade", {"majority-vote": {"draws": 3, "as": "vote of 3"}}], "sampling": {"top_k": 5}})
+                   "methods": ["cascade", {"majority-vote": {"draws": 3, "as": "vote of 3"}},
+                               {"cascade": {"members": ["a", {"majority-vote": {"members": ["b"]}}], "roles": {"verifier": ["v"]}}}],
+                   "roles": {"judge": {"majority-vote": {"roles": {"x": "y"}}}}, "sampling": {"top_k": 5}})
     again = parse(json.loads(json.dumps(first.resolved())))
     assert again == first
