@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from typing import Any
 
 import pytest
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.methods.text.majority_vote import MajorityVote
+from consilience.methods.text.panel import Panel
 from consilience.reading import Choice
+from consilience.tasks import task
 from consilience.team import Team, run_sync
 from consilience.types import Draws, Request
 from tests.members import Scripted, down
@@ -24,6 +27,29 @@ def test_parts_add_up_to_the_bill() -> None:
     assert (reply.text, reply.reading, reply.usage.calls) == ("A", "A", 3)
     assert reply.cost == pytest.approx(sum(p.cost or 0 for p in reply.parts))
     assert reply.seconds == 2.0, "a wave takes as long as its slowest member"
+
+
+@pytest.mark.parametrize(("method", "members", "roles", "told"), [
+    (MajorityVote, [Scripted("a", ["A"])], {}, r"needs a method, such as MajorityVote\(\)"),
+    ("majority-vote", [Scripted("a", ["A"])], {}, "needs a method"),
+    (MajorityVote(), "nursery", {}, "members: 'nursery' is a name; consilience.member"),
+    (MajorityVote(), ["nursery/harbor"], {}, "'nursery/harbor' is a name"),
+    (MajorityVote(), [object()], {}, "object is no model: it has no card, generate, stream, power"),
+    (Panel(), [Scripted("a", ["A"])], {"judge": "nursery/harbor"}, "judge: 'nursery/harbor' is a name"),
+])
+def test_what_cannot_be_a_team_says_what_would(method: Any, members: Any, roles: Any, told: str) -> None:
+    with pytest.raises(TeamError, match=told):
+        Team(method, members, **roles)
+
+
+def test_one_model_is_a_team_of_one() -> None:
+    assert Team(MajorityVote(), Scripted("a", ["A"])).ask(QUESTION).reading == "A"
+
+
+def test_fit_asks_for_the_dev_split() -> None:
+    for given in (task("nursery", limit=4), [1, 2]):
+        with pytest.raises(TeamError, match="give it the dev split of a task"):
+            Team(MajorityVote(), [Scripted("a", ["A"])]).fit_sync(given)
 
 
 def test_three_copies_equal_three_draws() -> None:

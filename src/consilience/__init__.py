@@ -6,6 +6,7 @@ The public names. Each is loaded when it is first used, so `import consilience` 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -20,7 +21,7 @@ _HOME = {
     "Card": "model", "Model": "model", "Price": "model",
     "Cast": "method", "Dev": "method", "Last": "method", "Level": "method", "Method": "method", "Ordered": "method", "Role": "method",
     "Member": "gather", "Members": "gather", "ask_all": "gather", "ask_each": "gather", "classes": "gather",
-    "put": "prompt",
+    "put": "prompt", "worded": "prompt",
     "Team": "team", "ask": "team", "run_sync": "team",
     "register": "registry",
     "load": "saved", "save": "saved",
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     elif not name.startswith("_") and name in _methods():
         value = _methods()[name]
     else:
-        raise AttributeError(f"module 'consilience' has no attribute {name!r}")
+        raise AttributeError(f"module 'consilience' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -41,13 +41,16 @@ class Team:
     call when the members cannot play their parts.
     """
 
-    def __init__(self, method: Method, members: Sequence[Model], *, name: str = "",
+    def __init__(self, method: Method, members: Model | Sequence[Model], *, name: str = "",
                  standing: Sequence[float] | None = None, memory: Any = None, **roles: Model | Sequence[Model]) -> None:
+        if not isinstance(method, Method):
+            made = f"{method.__name__}()" if isinstance(method, type) else "MajorityVote()"
+            raise TeamError(f"a team needs a method, such as {made}, got {method!r}")
         self.method = method
-        self.members = tuple(members)
+        self.members = _models("members", members)
         self.name = name or method.name
         self.standing = tuple(standing) if standing is not None else None
-        self.roles = {k: tuple(v) if isinstance(v, Sequence) else (v,) for k, v in roles.items()}
+        self.roles = {k: _models(k, v) for k, v in roles.items()}
         self._child: Model | None = None
         self._making: asyncio.Lock | None = None
         self._keeper = Keeper(method) if isinstance(method, Ordered) else None
@@ -192,7 +195,8 @@ class Team:
 
     def _admit(self, request: Request) -> None:
         if self.method.compares and request.format is None:
-            raise TeamError(f"{self.name} compares answers: the request needs an answer format (choice, number, exact...)")
+            raise TeamError(f"{self.name} compares answers: the request needs an answer format, as in "
+                            "Request.of(question, format=Number()); consilience.reading has Number, Choice, Exact, Free and more")
         if self.method.must_fit:
             self.method.found()
 
@@ -337,6 +341,9 @@ class Team:
 
     async def fit(self, dev: Dev) -> Team:
         """Learn from dev: nested teams first (on a part of their own), then the members' standing, then the method."""
+        if not hasattr(dev, "replies"):
+            raise TeamError(f"{self.name} learns from questions with their references, got {type(dev).__name__}: give it the dev "
+                            "split of a task, consilience.task(...).dev, or consilience.tasks.Split(name, examples)")
         inner = [i for i, m in enumerate(self.members) if m.power(Fits) is not None]
         members = list(self.members)
         if inner:
@@ -364,6 +371,22 @@ class Team:
 
 TAKEN = frozenset({"self", *inspect.signature(Team).parameters})
 """Names of a team's other arguments, which no role can have."""
+
+
+MODEL = ("card", "generate", "stream", "power")
+"""What every model has."""
+
+
+def _models(part: str, given: Any) -> tuple[Model, ...]:
+    """The models of one part of a team. TeamError for what is none, such as a name that nobody looked up."""
+    models = (given,) if isinstance(given, str) or hasattr(given, "card") or not isinstance(given, Iterable) else tuple(given)
+    for one in models:
+        lacks = ", ".join(name for name in MODEL if not hasattr(one, name))
+        if isinstance(one, str):
+            raise TeamError(f"{part}: {one!r} is a name; consilience.member({one!r}) makes the model, consilience.pool(...) several")
+        if lacks:
+            raise TeamError(f"{part}: {type(one).__name__} is no model: it has no {lacks}")
+    return models
 
 
 def ordered(model: Model, place: str = "team") -> dict[str, Team]:
