@@ -103,7 +103,7 @@ def test_broken_files_are_named(tmp_path: Path, text: str, message: str) -> None
 
 def test_what_is_resolved_parses_to_the_same_experiment() -> None:
     first = parse({"pool": ["nursery", {"model": "openai:x", "price": [1, 2]}], "tasks": ["nursery", {"task": "q", "form": "steps"}],
-                   "methods": ["cascade", {"majority-vote": {"draws": 3, "as": "vote of 3"}},
+                   "methods": ["best-on-dev", {"majority-vote": {"draws": 3, "as": "vote of 3"}},
                                {"cascade": {"members": ["a", {"majority-vote": {"members": ["b"]}}], "roles": {"verifier": ["v"]}}}],
                    "roles": {"judge": {"majority-vote": {"roles": {"x": "y"}}}}, "sampling": {"top_k": 5}})
     again = parse(json.loads(json.dumps(first.resolved())))
