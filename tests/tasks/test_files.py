@@ -39,11 +39,24 @@ def test_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "text", "message"), [
     ("a.jsonl", '{"q": 1}\n{"q": \n', "line 2 is not JSON"), ("a.jsonl", '{"q": 1}\n\n[1]\n', "line 3: a JSON object was expected, found list"),
     ("a.csv", "q,n\none,1\ntwo\n", "line 3 has not as many fields"), ("a.csv", "q,n\none,1,extra\n", "line 2 has not as many fields"),
-    ("a.json", '{"q": 1}', "a list of questions was expected"), ("a.json", "[", "is not JSON"), ("a.txt", "", "unknown kind of file '.txt'"),
+    ("a.json", '{"q": 1}', "a list of questions was expected"), ("a.json", "[", "is not JSON"), ("a.json", "[" * 100_000, "is not JSON"), ("a.json", '{"a":' * 100_000, "is not JSON"),
+    ("a.csv", "q,n,n\none,1,2\n", "two columns are called 'n'"), ("a.txt", "", "unknown kind of file '.txt'"),
 ])
 def test_a_broken_line_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         read(write(tmp_path / name, text))
+
+
+def test_long_fields_of_tables_are_read(tmp_path: Path) -> None:
+    passage = "x" * 200_000
+    assert read(write(tmp_path / "long.csv", f'q\n"{passage}\n, ""so"""\n')) == [{"q": f'{passage}\n, "so"'}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])
+def test_what_is_no_utf_8_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes("caf\u00e9".encode("latin-1"))
+    with pytest.raises(TaskError, match="is no UTF-8 text .byte 4."):
+        read(tmp_path / name)
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_a_text_that_only_begins_like_a_list_is_the_answer(tmp_path: Path) -> No
     assert [e.references for e in made.dev] == [("[1] Rome",), ("[sic",), ('[{"a": 1}]',)]
 
 
+def test_aliases_in_a_list_are_references(tmp_path: Path) -> None:
+    items = [{"input": f"Where {i}?", "output": ["Rome", None, "the  city of Rome"]} for i in range(4)]
+    assert task(write(tmp_path / "l.json", "f1_match", items[:2], items[2:])).dev[0].references == ("Rome", "the city of Rome")
+
+
 def test_null_names_nothing(tmp_path: Path) -> None:
     items = [{"id": None, "question_id": None, "domain": None, "category": "maps", "input": f"Where {i}?", "output": "Rome"} for i in range(4)]
     made = task(write(tmp_path / "n.json", "f1_match", items[:2], items[2:]))
@@ -72,6 +77,10 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path, kind: str, message: st
     ({"task_type": "f1_match", "dev": {"id": 1}, "test": []}, "expected a JSON object with task_type"),
     ({"task_type": "multiple_choice", "dev": [{"question": "q", "choices": {"A": "x"}, "answer": "B"}]}, "dev 1: the answer 'B' is none"),
     ({"task_type": "exact_match", "dev": [{"output": "x"}]}, "dev 1: no field 'input'"),
+    ({"task_type": ["f1_match"], "dev": []}, "unknown task_type"),
+    ({"task_type": "exact_match", "dev": [{"input": None, "output": "x"}]}, "dev 1: no field 'input'"),
+    ({"task_type": "multiple_choice", "dev": [{"question": {"a": 1}, "choices": {"A": "x", "B": "y"}, "answer": "B"}]},
+     "dev 1: the question must be a text, found a dict"),
 ])
 def test_wrong_files(tmp_path: Path, whole: dict[str, Any], message: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(whole))

@@ -13,6 +13,7 @@ from consilience.types import Sampling
 @pytest.mark.parametrize(("spec", "message"), [
     ("nursry", "unknown task 'nursry'. Did you mean 'nursery'"), ("some/none.jsonl", "there is no task file some/none.jsonl"),
     ("recorded:none.jsonl", "there is no task file none.jsonl"), ("hub:./no/such/folder", "is no folder"),
+    ("", "unknown task ''"), ("recorded:", "unknown task ''"), ("hub:", "names no data set"),
 ])
 def test_unknown_specs(spec: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):

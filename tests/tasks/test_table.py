@@ -55,6 +55,14 @@ def test_references_of_choices(tmp_path: Path, reference: object, letter: str) -
     ({"question": "q?", "reference": "purple", "options": ["red", "blue"]}, "line 3: the reference 'purple' is none of the 2 options"),
     ({"question": "q?", "reference": "4", "format": "choise-4"}, "line 3: unknown answer format 'choise-4'.* 'choice'"),
     ({"question": "", "reference": "4"}, "line 3: the question is empty"),
+    ({"question": "q?", "reference": {"a": 1}}, "line 3: a reference must be a text"),
+    ({"question": "q?", "references": [["4"]]}, "line 3: a reference must be a text"),
+    ({"question": "q?", "reference": "A", "options": ["red", None]}, "line 3: an option is null"),
+    ({"question": "q?", "reference": True, "options": ["red", "blue"]}, "line 3: the reference 'True' is none of"),
+    ({"question": "q?", "reference": "four", "format": "number"}, "line 3: the reference 'four' cannot be met.*number/1"),
+    ({"question": "q?", "reference": "perhaps", "format": "yesno"}, "line 3: the reference 'perhaps' cannot be met.*yesno/1"),
+    ({"question": "q?", "reference": "4", "format": 5}, "line 3: an answer format is a name"),
+    ({"question": "q?", "reference": "4", "form": "rap"}, "line 3: the form is 'answer' or 'steps', got 'rap'"),
 ])
 def test_a_wrong_line_is_named(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     good = [{"question": f"{s}?", "reference": "4", "split": s} for s in ("dev", "test")]

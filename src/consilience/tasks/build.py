@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from consilience.errors import ConfigError, TaskError
 from consilience.prompt import letter
@@ -15,6 +15,10 @@ from consilience.types import AnswerFormat, Example, Request, Sampling, digest
 
 DEV_SHARE = 0.5
 """Share of the questions that goes to dev when a source has one split only; chosen by content, so it never changes."""
+
+
+FORMS_OF_TASKS = ("", "answer", "steps")
+"""Prompt forms in which a question may be asked; empty: as its format needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.form not in ("", "answer", "steps"):
+        if self.form not in FORMS_OF_TASKS:
             raise ConfigError(f"a task's form is 'answer' or 'steps', got {self.form!r}")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}")
@@ -67,7 +71,11 @@ def as_format(value: Any, where: str) -> AnswerFormat:
     try:
         if isinstance(value, str):
             return from_name(value)
-        return from_dict(value) if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            return from_dict(value)
+        if not callable(getattr(value, "read", None)):
+            raise ConfigError(f"an answer format is a name such as 'number', or {{name: ..., ...}}, got {value!r}")
+        return cast(AnswerFormat, value)
     except (ConfigError, TypeError) as error:
         raise TaskError(f"{where}: {error}") from None
 
@@ -106,6 +114,8 @@ def build(name: str, rows: Iterable[Row], options: Options, source: str, dropped
 def _example(name: str, row: Row, options: Options) -> Example:
     if not row.question.strip():
         raise TaskError(f"{row.where}: the question is empty")
+    if row.form not in FORMS_OF_TASKS:
+        raise TaskError(f"{row.where}: the form is 'answer' or 'steps', got {row.form!r}")
     format = options.format or row.format
     question = with_options(row.question, row.options)
     form = options.form or row.form or ("steps" if isinstance(format, Number | Math) else "answer")

@@ -17,6 +17,10 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 """The kinds of file; the first three may be packed (`.gz`)."""
 
 
+LONGEST = 1 << 30
+"""Characters of a field of a table: passages are longer than what Python reads by default."""
+
+
 def kind(path: Path) -> str:
     """The suffix that tells how to read the file, without `.gz`."""
     suffix = Path(path.name.removesuffix(".gz")).suffix
@@ -32,8 +36,18 @@ def text(path: Path) -> str:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except OSError as error:
         raise TaskError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (EOFError, zlib.error) as error:
         raise TaskError(f"{path} is damaged: {error}") from None
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path} is no UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
+
+
+def document(path: Path) -> Any:
+    """The JSON value that a file holds."""
+    try:
+        return json.loads(text(path))
+    except (ValueError, RecursionError) as error:
+        raise TaskError(f"{path} is not JSON: {error}") from None
 
 
 def rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -60,10 +74,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        whole = json.loads(text(path))
-    except (ValueError, RecursionError) as error:
-        raise TaskError(f"{path} is not JSON: {error}") from None
+    whole = document(path)
     if not isinstance(whole, list):
         raise TaskError(f"{path}: a list of questions was expected, found {type(whole).__name__}")
     for number, row in enumerate(whole, 1):
@@ -71,12 +82,16 @@ def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    csv.field_size_limit(LONGEST)
     reader = csv.DictReader(io.StringIO(text(path), newline=""), strict=True)
     try:
+        names = reader.fieldnames or ()
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise TaskError(f"{path}: two columns are called {twice[0]!r}")
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             if None in row or None in row.values():
-                raise TaskError(f"{where} has not as many fields as the header ({len(reader.fieldnames or ())})")
+                raise TaskError(f"{where} has not as many fields as the header ({len(names)})")
             yield where, {k: v for k, v in row.items() if v != ""}
     except csv.Error as error:
         raise TaskError(f"{path}, line {reader.line_num} is not CSV: {error}") from None

@@ -20,6 +20,8 @@ def load(name: str, options: Options) -> Task:
     Dev is the split `dev`, else `validation`, else `train`; test is `test`, else `validation` where dev is `train`.
     With one split only, questions are divided by content. Columns are found by name (`table.COLUMNS`), or given.
     """
+    if not name:
+        raise TaskError("hub: names no data set; name one: hub:org/name, hub:org/name/config, or hub: and a folder of save_to_disk")
     try:
         import datasets
     except ImportError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,16 +30,12 @@ def is_moco(whole: Any) -> bool:
 
 def load(path: Path, options: Options) -> Task:
     """A task from one of their files. A question without a reference is left out and counted."""
-    try:
-        whole = json.loads(files.text(path))
-    except ValueError as error:
-        raise TaskError(f"{path} is not JSON: {error}") from None
+    whole = files.document(path)
     if not is_moco(whole):
         raise TaskError(f"{path}: expected a JSON object with task_type and the lists dev and test")
-    if whole["task_type"] not in KINDS:
-        raise TaskError(f"{path}: unknown task_type {whole['task_type']!r}.{did_you_mean(str(whole['task_type']), KINDS)}")
-    name = path.name.split(".")[0]
-    kind, dropped = whole["task_type"], Counter[str]()
+    name, kind, dropped = path.name.split(".")[0], str(whole["task_type"]), Counter[str]()
+    if kind not in KINDS:
+        raise TaskError(f"{path}: unknown task_type {kind!r}.{did_you_mean(kind, KINDS)}")
     items = [(which, f"{path}, {which} {n}", files.mapping(item, f"{path}, {which} {n}"))
              for which in ("dev", "test") for n, item in enumerate(whole.get(which) or (), 1)]
     rows = _choices(items) if kind == "multiple_choice" else _texts(items, kind, name, dropped)
@@ -57,7 +52,7 @@ def _choices(items: Items) -> Iterator[Row]:
             raise TaskError(f"{where}: the answer {answer!r} is none of the choices")
         texts = tuple(str(text).strip() for text in options.values())
         reference = chr(65 + list(options).index(answer))
-        yield Row(files.field(item, "id"), str(_field(item, "question", where)), (reference,), choice(texts, where), texts,
+        yield Row(files.field(item, "id"), _text(item, "question", where), (reference,), choice(texts, where), texts,
                   which, skill=files.field(item, "domain"), where=where)
 
 
@@ -66,13 +61,13 @@ def _texts(items: Items, kind: str, name: str, dropped: Counter[str]) -> Iterato
     if not KINDS[kind]:
         dropped["no reference"] += len(items) - len(scored)
         items = scored
-    whole = [item for item in items if not infer.truncated(_field(item[2], "input", item[1]))]
+    whole = [item for item in items if not infer.truncated(_text(item[2], "input", item[1]))]
     dropped["options cut off"] += len(items) - len(whole)
     items = whole
     common = {domain: infer.shared([r for _, _, item in items if _domain(item) == domain for r in _references(item, kind)])
               for domain in {_domain(item) for _, _, item in items}}
     for which, where, item in items:
-        question, references = str(_field(item, "input", where)), _references(item, kind)
+        question, references = _text(item, "input", where), _references(item, kind)
         format: AnswerFormat = Unscored(KINDS[kind], name)
         if kind == "f1_match":
             format = F1()
@@ -83,17 +78,23 @@ def _texts(items: Items, kind: str, name: str, dropped: Counter[str]) -> Iterato
 
 
 def _references(item: Mapping[str, Any], kind: str) -> tuple[str, ...]:
-    output = files.field(item, "output")
-    if not output.strip():
-        return ()
-    return tuple(" ".join(str(alias).split()) for alias in (files.listed(output) if kind == "f1_match" else (output,)))
+    output = item.get("output")
+    found = files.listed(output) if kind == "f1_match" and isinstance(output, str | list) else (output,)
+    return tuple(" ".join(str(alias).split()) for alias in found if alias is not None and str(alias).strip())
 
 
 def _domain(item: Mapping[str, Any]) -> str:
     return files.field(item, "domain", "category")
 
 
+def _text(item: Mapping[str, Any], name: str, where: str) -> str:
+    value = _field(item, name, where)
+    if isinstance(value, list | dict):
+        raise TaskError(f"{where}: the {name} must be a text, found a {type(value).__name__}")
+    return str(value)
+
+
 def _field(item: Mapping[str, Any], name: str, where: str) -> Any:
-    if name not in item:
-        raise TaskError(f"{where}: no field {name!r}; found {sorted(item)}")
+    if item.get(name) is None:
+        raise TaskError(f"{where}: no field {name!r}; found {sorted(k for k, v in item.items() if v is not None)}")
     return item[name]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from consilience.errors import TaskError, did_you_mean
 from consilience.tasks import embedded, files, hub, moco, recorded, table
@@ -43,7 +41,7 @@ def task(spec: str | Path, *, limit: int | None = None, form: str = "", format: 
 
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
-    if path.exists():
+    if text and path.exists():
         return path
     if "/" in text or "." in text:
         near = did_you_mean(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
@@ -54,12 +52,6 @@ def _existing(text: str) -> Path:
 
 def _from_path(path: Path, options: Options) -> Task:
     if path.is_file() and files.kind(path) == ".json":
-        try:
-            whole: Any = json.loads(files.text(path))
-        except ValueError as error:
-            raise TaskError(f"{path} is not JSON: {error}") from None
-        if isinstance(whole, dict):
+        if isinstance(files.document(path), dict):
             return moco.load(path, options)
     return table.load(path, options)
-
-

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from consilience.errors import TaskError, did_you_mean
-from consilience.reading import Choice
+from consilience.reading import Choice, Number, YesNo
+from consilience.reading.number import number
 from consilience.tasks import files, infer
 from consilience.tasks.build import Options, Row, as_format, build, choice
 from consilience.tasks.score import Unscored
@@ -132,6 +133,9 @@ def _row(raw: Raw, name: str, common: AnswerFormat) -> Row:
         raise TaskError(f"{raw.where}: no reference; the others have one")
     if isinstance(format, Choice):
         refs = tuple(_letter(ref, raw, format) for ref in refs)
+    for reference in refs:
+        if isinstance(format, Number) and number(reference) is None or isinstance(format, YesNo) and format.refer(reference) is None:
+            raise TaskError(f"{raw.where}: the reference {reference!r} cannot be met by an answer of the format {format.name}")
     return Row(raw.text("id"), raw.text("question"), refs, format, texts, SPLITS.get(said, ""), raw.text("form"),
                raw.text("skill"), raw.text("cluster"), raw.text("solution") or _worked(raw), raw.where)
 
@@ -141,7 +145,7 @@ def _letter(reference: str, raw: Raw, format: Choice) -> str:
     keys = _keys(raw)
     if reference in keys:
         return chr(65 + keys.index(reference))
-    if isinstance(raw.references, int) and 0 <= int(reference) < format.n:
+    if type(raw.references) is int and 0 <= int(reference) < format.n:
         return chr(65 + int(reference))
     found = format.refer(reference)
     if found is None:
@@ -153,6 +157,8 @@ def references(raw: Raw) -> tuple[str, ...]:
     """The references as texts; a worked solution that ends in `#### 42` gives `42`."""
     value = raw.references
     values = files.listed(value) if isinstance(value, str | list | tuple) else () if value is None else (value,)
+    if any(isinstance(v, list | tuple | Mapping) for v in values):
+        raise TaskError(f"{raw.where}: a reference must be a text, or a list of texts, found {str(value)[:80]}")
     texts = tuple(str(v).strip() for v in values if v is not None)
     return tuple(m[1] if (m := _MARKED.search(t)) else t for t in texts if t)
 
@@ -170,6 +176,8 @@ def _texts(raw: Raw) -> tuple[str, ...]:
         value = files.listed(value)
     elif not isinstance(value, list | tuple | None):
         raise TaskError(f"{raw.where}: the options must be a list of texts, found {value!r}")
+    if value is not None and None in value:
+        raise TaskError(f"{raw.where}: an option is null; found {str(list(value))[:80]}")
     return tuple(str(v).strip() for v in value) if value is not None else ()
 
 
