@@ -95,3 +95,8 @@ def shuffled(request: Request, texts: Sequence[str]) -> list[str]:
     """Texts in an order drawn from the request's seed and their content, so that neither place nor name of a member
     tells in a prompt."""
     return sorted(texts, key=lambda text: digest([request.seed, request.question, text]))
+
+
+def different(request: Request, replies: Sequence[Reply], most: int | None = None) -> list[str]:
+    """The different texts among replies, in an order drawn in the same way; at most `most`."""
+    return shuffled(request, list(dict.fromkeys(r.text or "" for r in replies)))[:most]

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from consilience.compare import Class, agreed, classes, legible, plurality, shuffled, stated, tally, winner
+from consilience.compare import Class, agreed, classes, different, legible, plurality, shuffled, stated, tally, winner
 from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.model import Card, Combiner, Embed, HandOver, Measured, Model, NextTokens, Quotes, Score, Verify, streaming, unworn
 from consilience.prompt import put, render, sent, sent_to_all, stage_of
@@ -481,5 +481,5 @@ def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
 
 
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
-           "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
+           "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "different", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
            "stage_of", "tally", "timed", "together", "winner", "write_together"]

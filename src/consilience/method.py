@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, Type
 from consilience.errors import ConfigError, TeamError
 from consilience.gather import Member, Members
 from consilience.model import Model, powers_of
+from consilience.prompt import LETTERS
 from consilience.types import Draws, Example, Reply, Request, Wording, digest
 from consilience.wordings import chosen, spoken_digest
 
@@ -303,6 +304,12 @@ COMMON: Mapping[str, Any] = {"prompts": {}, "quorum": 1, "timeout": None}
 def lacking(models: Sequence[Model], needs: Sequence[type]) -> dict[str, list[str]]:
     """For each model that lacks some of the powers `needs`: which."""
     return {m.card.name: names for m in models if (names := [k.__name__ for k in needs if m.power(k) is None])}
+
+
+def check_letters(method: str, what: str, n: int) -> None:
+    """TeamError where a method has more things to letter than there are letters."""
+    if n > LETTERS:
+        raise TeamError(f"{method} letters its {what}, at most {LETTERS}; got {n}")
 
 
 def check_needs(method: str, who: str, models: Sequence[Model], needs: Sequence[type]) -> None:

@@ -22,6 +22,9 @@ from consilience.types import AnswerFormat, Message, Request, Wording, digest, r
 PEER_CHARACTERS = 4096
 """Longest peer text that a prompt quotes (about 1024 tokens); of a longer one the tail, where the answer sits, is kept."""
 
+LETTERS = 26
+"""Items of a lettered list, at most."""
+
 _PLACE = re.compile(r"\{([a-z]+)\}")
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 """Characters that nobody sees, and that some tokenizers drop."""
@@ -220,8 +223,8 @@ def items(pattern: str, texts: Sequence[str]) -> str:
 
 def letter(index: int) -> str:
     """A, B, ... for 0, 1, ...; up to 26 items."""
-    if index >= 26:
-        raise ConfigError(f"a lettered list has at most 26 items, got item {index + 1}")
+    if index >= LETTERS:
+        raise ConfigError(f"a lettered list has at most {LETTERS} items, got item {index + 1}")
     return chr(ord("A") + index)
 
 

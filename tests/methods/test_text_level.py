@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -15,7 +15,7 @@ from unicodedata import normalize
 import pytest
 
 from consilience.bench.rehearsal import Rehearsal, Rehearsing
-from consilience.errors import ConfigError, ModelError
+from consilience.errors import ConfigError, ModelError, TeamError
 from consilience.formula import most_calls
 from consilience.method import Level, Method
 from consilience.model import Model
@@ -229,6 +229,28 @@ def test_one_live_member_is_enough(name: str, live: int) -> None:
                for i, m in enumerate(speakers())]
     reply = answer(Team(healthy.method, members, standing=STANDING, **roles_for(healthy.method)))
     assert reply.text and {a.member for a in reply.absent} <= {m.name for m in members} - {members[live].name}
+
+
+CROWD = 30
+WIDE: dict[str, dict[str, Any]] = {"blackboard": {"acting": CROWD, "stops": CROWD}, "knowledge-card": {"direction": "top-down"}}
+"""Options with which a method letters what its members say, or them."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_members_than_letters_answer_or_are_refused_before_any_call(name: str) -> None:
+    def says(place: int) -> Callable[[Request, int], Answer]:
+        def say(request: Request, draw: int) -> Answer:
+            told = {"judge": "A", "route": "A", "check": "no"}.get(request.form or "")
+            return told or ("yes" if "yes or no" in spoken(request) else f"ACTION: terminate\nCase {place}. The answer is {'ABCD'[place % 4]}.")
+        return say
+    members = [speaker(f"m{i}", "A", i + 1, says(i)) for i in range(CROWD)]
+    standing = [i / CROWD for i in range(CROWD)]
+    try:
+        team = fitted(name, members, standing, options={**OPTIONS.get(name, {}), **WIDE.get(name, {})})
+    except TeamError as error:
+        assert "at most 26" in str(error) and not any(member.asked for member in members)
+        return
+    assert answer(team, QUESTION).reading
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Member, optional, shuffled
+from consilience.gather import Member, different, optional
 from consilience.learn.board import VOTE
 from consilience.learn.memory import ITEM, STRICT
-from consilience.prompt import put, worded
+from consilience.prompt import LETTERS, put, worded
 from consilience.reading import Choice, Free
 from consilience.types import Reply, Request, Wording
 
@@ -75,16 +75,10 @@ async def verdict(request: Request, judge: Member, answer: str) -> str:
     return {"yes": "well", "no": "badly"}.get(said.reading or "", "") if said is not None else ""
 
 
-def distinct(request: Request, replies: Sequence[Reply]) -> list[str]:
-    """The different texts among replies, in an order drawn by the request's seed; as many as there are letters."""
-    return shuffled(request, list(dict.fromkeys(r.text or "" for r in replies)))[:26]
-
-
 async def named(request: Request, judge: Member, replies: Sequence[Reply], otherwise: Reply) -> Reply:
     """The reply that a judge names as right by its letter; `otherwise` when it names none."""
-    texts = distinct(request, replies)
-    vote = worded(request, VOTE, Choice(len(texts)), answers=texts).sampled(temperature=0.0, max_tokens=16)
-    said = await optional(judge, vote)
+    texts = different(request, replies, LETTERS)
+    said = await optional(judge, worded(request, VOTE, Choice(len(texts)), answers=texts).sampled(temperature=0.0, max_tokens=16))
     if said is None or said.reading is None:
         return otherwise
     return next(r for r in replies if r.text == texts[ord(said.reading) - ord("A")])

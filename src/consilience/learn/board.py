@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consilience.gather import Member, optional
+from consilience.gather import Member, Members, ask_some, classes, different, optional
 from consilience.learn.marks import FINAL
-from consilience.prompt import worded, write
-from consilience.reading import Free
-from consilience.types import Request, Wording, digest
+from consilience.prompt import LETTERS, letter, worded, write
+from consilience.reading import Choice, Free
+from consilience.types import Reply, Request, Wording, digest
 
 ACTIONS: Mapping[str, str] = {
     "strategy": "Write a strategy: how the question is to be solved, in a few lines. Do not solve it yet.",
@@ -70,3 +70,14 @@ def due(lot: Sequence[str], turn: int, asked: Sequence[int], most: int, idle: in
     """Who acts in this turn: those not `asked` for `idle` turns, longest idle first, then others as the lot falls."""
     late = [turn - 1 - last if turn - 1 - last >= idle else 0 for last in asked]
     return sorted(range(len(asked)), key=lambda i: (-late[i], digest([*lot, turn, i])))[:most]
+
+
+async def elected(request: Request, members: Members, ends: Sequence[Reply]) -> Reply:
+    """The conclusion that most ballots name; where all conclude the same, there is none to vote on."""
+    texts = different(request, ends, LETTERS)
+    if len(texts) < 2 or request.format is not None and len(await classes(request, ends)) == 1:
+        return ends[0]
+    ask = worded(request, VOTE, Choice(len(texts)), answers=texts).sampled(temperature=0.0)
+    ballots = [r.reading for r in await ask_some(members, [ask] * len(members)) if r is not None]
+    votes = {text: ballots.count(letter(place)) for place, text in enumerate(texts)}
+    return max(ends, key=lambda reply: votes.get(reply.text or "", 0)).noting(votes=[votes.get(r.text or "", 0) for r in ends])

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from consilience.errors import TeamError
 from consilience.gather import Member, Members, optional, put
-from consilience.method import Cast, Count, Last, Level, Method, Role
+from consilience.method import Cast, Count, Last, Level, Method, Role, check_letters
 from consilience.registry import register
 from consilience.types import Request, digest
 
@@ -39,8 +39,7 @@ class PromptRouting(Method):
         """Raises TeamError for another number of descriptions than members, and for more members than letters."""
         if self.descriptions and len(self.descriptions) != len(cast.members):
             raise TeamError(f"prompt-routing got {len(self.descriptions)} descriptions for {len(cast.members)} members")
-        if len(cast.members) > 26:
-            raise TeamError(f"prompt-routing letters its members, at most 26; got {len(cast.members)}")
+        check_letters(self.name, "members", len(cast.members))
 
     async def run(self, request: Request, members: Members) -> Last:
         """Let the router name a member by its letter and ask that one; the best on dev where its word cannot be read."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.errors import TeamError
 from consilience.gather import Member, Members, ask_ranked, ask_some, optional, price_of, put
 from consilience.learn.protocol import subtasks
-from consilience.method import Cast, Count, Last, Level, Method, Role
+from consilience.method import Cast, Count, Last, Level, Method, Role, check_letters
 from consilience.prompt import worded
 from consilience.registry import register
 from consilience.types import Request, Wording
@@ -43,8 +42,7 @@ class R2Reasoner(Method):
 
     def check(self, cast: Cast) -> None:
         """Raises TeamError for more members than letters."""
-        if len(cast.members) > 26:
-            raise TeamError(f"r2-reasoner letters its members, at most 26; got {len(cast.members)}")
+        check_letters(self.name, "members", len(cast.members))
 
     async def run(self, request: Request, members: Members) -> Last:
         """Split the question, let the allocator name a member for each part, and solve the parts in order, each told of the

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from consilience.errors import TeamError
 from consilience.gather import Members
 from consilience.learn.dags import Node, flow, placed, ranked
 from consilience.learn.routers import check_members
 from consilience.learn.trials import some, team
 from consilience.learn.wiring import Trial, Wiring, advice, usual
-from consilience.method import Cast, Count, Dev, Last, Level, Method, Role
+from consilience.method import Cast, Count, Dev, Last, Level, Method, Role, check_letters
 from consilience.registry import register
 from consilience.types import Request
 
@@ -51,8 +50,7 @@ class AgentReinforce(Method):
     def check(self, cast: Cast) -> None:
         """Raises TeamError for other members than those that it was fitted for, and for more members than letters."""
         check_members(self, cast)
-        if len(cast.members) > 26:
-            raise TeamError(f"agent-reinforce letters its members, at most 26; got {len(cast.members)}")
+        check_letters(self.name, "members", len(cast.members))
 
     async def fit(self, dev: Dev, cast: Cast) -> Self:
         """Draw graphs, try each new one on `questions` dev questions, and move the odds of edges and members to what paid,

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Member, Members, ask_some, classes, optional, shuffled, together
-from consilience.learn.board import ACTIONS, END, PERFORM, VOTE, Entry, choose, due
+from consilience.gather import Member, Members, optional, together
+from consilience.learn.board import ACTIONS, END, PERFORM, Entry, choose, due, elected
 from consilience.learn.marks import concluded
 from consilience.method import Count, Last, Level, Method
-from consilience.prompt import letter, worded
-from consilience.reading import Choice, Free
+from consilience.prompt import worded
+from consilience.reading import Free
 from consilience.registry import register
 from consilience.types import Reply, Request
 
@@ -69,14 +69,3 @@ class Blackboard(Method):
         form = request.format if action == "terminate" else Free()
         reply = await optional(agent, worded(request, PERFORM, form, board=entries, thought=thought, task=ACTIONS[action]))
         return None if reply is None or not reply.text or reply.unreadable(form) else (action, reply)
-
-
-async def elected(request: Request, members: Members, ends: Sequence[Reply]) -> Reply:
-    """The conclusion that most ballots name; where all conclude the same, there is none to vote on."""
-    texts = shuffled(request, list(dict.fromkeys(reply.text or "" for reply in ends)))
-    if len(texts) < 2 or request.format is not None and len(await classes(request, ends)) == 1:
-        return ends[0]
-    ask = worded(request, VOTE, Choice(len(texts)), answers=texts).sampled(temperature=0.0)
-    ballots = [r.reading for r in await ask_some(members, [ask] * len(members)) if r is not None]
-    votes = {text: ballots.count(letter(place)) for place, text in enumerate(texts)}
-    return max(ends, key=lambda reply: votes[reply.text or ""]).noting(votes=[votes[r.text or ""] for r in ends])

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, optional, plurality, put, shuffled, stated
+from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, different, optional, plurality, put, shuffled, stated
 from consilience.method import Count, Level, Method, Role
-from consilience.prompt import worded
+from consilience.prompt import LETTERS, worded
 from consilience.reading import Choice, Free
 from consilience.registry import register
 from consilience.types import Reply, Request, Wording
@@ -27,7 +27,7 @@ PASS = 3.0  # quality that needs no further pass
 @dataclass(frozen=True)
 class Eigen(Method):
     """Solve; check and rewrite one's own; repair each solution with all others as references; judge, and check the weak ones
-    again; then a selector verifies all and names one.
+    again; then a selector verifies all (at most 26 different ones) and names one.
 
     For hard questions with long solutions, where averaging loses the good one. A rating that cannot be read counts 0; a
     rewrite that states no answer is not taken; when no answer is named, a vote decides. Deviation: without the monitor that retrieves documents.
@@ -67,7 +67,7 @@ class Eigen(Method):
         return wave
 
     async def _select(self, request: Request, members: Members, wave: Wave) -> Reply:
-        texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
+        texts = different(request, wave.replies, LETTERS)
         ask = worded(request, SELECT, Choice(max(1, len(texts))), answers=texts).sampled(temperature=0.0)
         said = await optional(members.role("selector"), ask) if len(texts) > 1 else None
         if said is None or said.reading is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, ask_all, classes, plurality, put, shuffled
+from consilience.gather import Members, ask_all, classes, different, plurality, put
 from consilience.method import Count, Last, Level, Method, Role, Share
 from consilience.prompt import worded
 from consilience.registry import register
@@ -43,7 +43,7 @@ class FusionOfN(Method):
         of them, shuffled."""
         wave = await ask_all(members, request, self.draws)
         vote = await plurality(request, wave)
-        texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
+        texts = different(request, wave.replies)
         groups = await classes(request, wave.replies) if request.format is not None else []
         most = max((len(group.replies) for group in groups), default=0) / len(wave.replies)
         if len(texts) == 1 or most >= self.agreement:

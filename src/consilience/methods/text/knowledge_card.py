@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from consilience.gather import Member, Members, ask_some, optional, put, shuffled
-from consilience.method import Count, Last, Level, Method, Role
+from consilience.method import Cast, Count, Last, Level, Method, Role, check_letters
 from consilience.prompt import worded
 from consilience.reading import Free, YesNo
 from consilience.registry import register
@@ -41,6 +41,10 @@ class KnowledgeCard(Method):
     """Whether the answerer, where it is a member, contributes no paragraph itself."""
     max_tokens: Count = 256
     """Longest paragraph."""
+
+    def check(self, cast: Cast) -> None:
+        if self.direction == "top-down":
+            check_letters(f"{self.name} from the top down", "members", len(cast.members))
 
     async def run(self, request: Request, members: Members) -> Last:
         """Ask the members that know something for a card each, and let the answerer answer with those."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.errors import TeamError
-from consilience.gather import Member, Members, ask_all, optional, plurality, put, shuffled
-from consilience.method import Cast, Count, Last, Level, Method, Role
+from consilience.gather import Member, Members, ask_all, different, optional, plurality, put, shuffled
+from consilience.method import Cast, Count, Last, Level, Method, Role, check_letters
 from consilience.prompt import letter, worded
 from consilience.reading import Free
 from consilience.registry import register
@@ -40,15 +39,14 @@ class Mexa(Method):
 
     def check(self, cast: Cast) -> None:
         """Raises TeamError for more members than letters."""
-        if len(cast.members) > 26:
-            raise TeamError(f"mexa letters its members, at most 26; got {len(cast.members)}")
+        check_letters(self.name, "members", len(cast.members))
 
     async def run(self, request: Request, members: Members) -> Reply | Last:
         """Choose the experts, ask them, and let the aggregator write from what they say; their vote stands when it fails."""
         chosen = members.ranking if len(members) <= self.experts else await self._choose(request, members)
         wave = await ask_all(chosen, request)
         vote = (await plurality(request, wave)).noting(experts=[m.name for m in chosen])
-        texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
+        texts = different(request, wave.replies)
         if len(chosen) == 1 or not texts:
             return vote
         return Last(members.role("aggregator"), put(request, "fuse", candidates=texts), vote,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, plurality, put, shuffled
+from consilience.gather import Members, Wave, different, plurality, put
 from consilience.learn.rounds import discussed
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.registry import register
@@ -45,5 +45,5 @@ class MixtureOfAgents(Method):
         return Last(aggregator, self._fuse(request, wave), await plurality(request, last))
 
     def _fuse(self, request: Request, wave: Wave) -> Request:
-        texts = dict.fromkeys(r.text for r in wave.replies if r.text)
-        return put(request, "fuse", candidates=shuffled(request, list(texts))) if texts else request
+        texts = different(request, wave.replies)
+        return put(request, "fuse", candidates=texts) if texts else request

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from consilience.gather import Members, ask_all, optional, plurality, shuffled
+from consilience.gather import Members, ask_all, different, optional, plurality
 from consilience.method import Count, Last, Level, Method, Role
 from consilience.prompt import worded
 from consilience.reading import Free
@@ -49,7 +49,7 @@ class Panel(Method):
         """Ask all, let the judge write its verdict on their answers, and the writer the answer from both. The vote stands
         when it fails, and where only one answered."""
         wave = await ask_all(members, request)
-        texts = shuffled(request, list(dict.fromkeys(r.text or "" for r in wave.replies)))
+        texts = different(request, wave.replies)
         vote = await plurality(request, wave)
         if len(wave.replies) < 2:
             return vote

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.gather import Members, ask_all, ask_ranked, optional, plurality
-from consilience.learn.bank import Bank, Experience, distinct, drawn, named, verdict
+from consilience.gather import Members, ask_all, ask_ranked, different, optional, plurality
+from consilience.learn.bank import Bank, Experience, drawn, named, verdict
 from consilience.learn.memory import EMBEDDER, alike, noted
 from consilience.method import Count, Last, Level, Ordered, Role
-from consilience.prompt import clip, worded
+from consilience.prompt import LETTERS, clip, worded
 from consilience.registry import register
 from consilience.types import Reply, Request, Wording
 
@@ -64,7 +64,7 @@ class ReasoningBank(Ordered):
         """The best of several attempts as the judge names it, else the vote's; all of them, and how it went."""
         wave = await ask_all(members, ask, self.draws)
         reply, judge = await plurality(ask, wave), members.role("judge")
-        texts = distinct(request, wave.replies)
+        texts = different(request, wave.replies, LETTERS)
         if len(texts) < 2:
             return reply, texts, await verdict(request, judge, reply.text or "")
         return await named(request, judge, wave.replies, reply), texts, "compared"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.errors import TeamError
 from consilience.gather import Members, ask_all, legible, optional, plurality, shuffled
-from consilience.method import Cast, Count, Level, Method, Role
+from consilience.method import Cast, Count, Level, Method, Role, check_letters
 from consilience.prompt import worded
 from consilience.reading import Choice
 from consilience.registry import register
@@ -42,9 +41,7 @@ class UniversalSelfConsistency(Method):
 
     def check(self, cast: Cast) -> None:
         """Raises TeamError for more answers than letters."""
-        if len(cast.members) * self.draws > 26:
-            raise TeamError(f"{self.name} letters its answers, at most 26; {len(cast.members)} members with {self.draws} "
-                            "draws give more")
+        check_letters(self.name, "answers", len(cast.members) * self.draws)
 
     async def run(self, request: Request, members: Members) -> Reply:
         """Let the selector name the answer that agrees most with the others; a plain vote where its word cannot be read."""
