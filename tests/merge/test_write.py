@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,43 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(folders: list[Path], tm
     with pytest.raises(ConfigError, match="cut short"):
         merge(Recipe(Linear(), (folders[0], broken)), tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "other"]
+
+
+def test_sources_that_cannot_be_read_are_named(folders: list[Path], tmp_path: Path) -> None:
+    """A fault of what is read is none of the place that is written to."""
+    def refused(words: str, **files: bytes) -> None:
+        broken = tmp_path / f"broken-{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(folders[0], broken)
+        for name, content in files.items():
+            (broken / name.replace("__", ".")).write_bytes(content)
+        with pytest.raises(ConfigError, match=words):
+            merge(Recipe(Linear(), (folders[0], broken)), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+    refused("no readable safetensors file, or it was cut short", model__safetensors=pointer)
+    refused("no readable safetensors file, or it was cut short", model__safetensors=b"")
+    refused("no readable safetensors file: ", model__safetensors=(2).to_bytes(8, "little") + b"{,    ")
+    index = "model__safetensors__index__json"
+    refused("index.json names b.safetensors, which is not there", **{index: b'{"weight_map": {"a": "model.safetensors", "b": "b.safetensors"}}'})
+    refused("index.json names no weights", **{index: b"{}"})
+    refused("cannot read .*index.json", **{index: b"{"})
+    refused("cannot read .*config.json", config__json=b"{")
+    refused("config.json must hold a JSON object", config__json=b"[]")
+    whole = (folders[0] / "model.safetensors").read_bytes()
+    refused("model.safetensors was cut short: .* is not whole", model__safetensors=whole[:-8])
+
+
+def test_a_folder_without_weights_and_quantized_ones(folders: list[Path], tmp_path: Path) -> None:
+    bare = shutil.copytree(folders[0], tmp_path / "bare")
+    (bare / "model.safetensors").unlink()
+    with pytest.raises(ConfigError, match="has no .safetensors weights; convert the checkpoint"):
+        merge(Recipe(Linear(), (folders[0], bare)), tmp_path / "out")
+    save_file({"model.norm.weight": torch.zeros(2, dtype=torch.float8_e4m3fn)}, bare / "model.safetensors")
+    with pytest.raises(ConfigError, match="model.norm.weight in .*bare is of type F8_E4M3: quantized checkpoints cannot be merged"):
+        merge(Recipe(Linear(), (bare, bare)), tmp_path / "out")
+    (bare / "tokenizer.json").unlink()
+    assert Source(bare).used_rows is None and Source(folders[0]).used_rows == 262
 
 
 def test_integers_are_copied_and_missing_tensors_are_zero_vectors(folders: list[Path], tmp_path: Path) -> None:

@@ -50,18 +50,17 @@ class Source:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """`config.json`."""
-        file = self.path / "config.json"
-        if not file.exists():
-            raise ConfigError(f"{self.path} is no checkpoint folder: it has no config.json")
-        return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return json_in(self.path / "config.json")
 
     @cached_property
     def shards(self) -> list[Path]:
         """The safetensors files in index order."""
         index = self.path / INDEX
         if index.exists():
-            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            return [self.path / name for name in sorted(set(names))]
+            found = sorted({self.path / name for name in json_in(index).get("weight_map", {}).values()})
+            if not found or (lost := [file.name for file in found if not file.exists()]):
+                raise ConfigError(f"{index} names {f'{lost[0]}, which is not there' if found else 'no weights'}")
+            return found
         found = sorted(self.path.glob("*.safetensors"))
         if not found:
             raise ConfigError(f"{self.path} has no .safetensors weights; convert the checkpoint "
@@ -123,7 +122,7 @@ class Source:
         file = self.path / "tokenizer.json"
         if not file.exists():
             return None
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json_in(file)
         vocabulary = content.get("model", {}).get("vocab", {})
         ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else [len(vocabulary) - 1]
         return 1 + max([*ids, *(t["id"] for t in content.get("added_tokens", []))], default=-1)
@@ -134,13 +133,29 @@ class Source:
 
 
 def header(file: Path) -> tuple[dict[str, Any], int]:
-    """The JSON header of a safetensors file (8 bytes of length, then JSON), and where its data begin."""
-    with file.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        raw = stream.read(size)
-    if len(raw) < size or not raw.startswith(b"{"):
-        raise ConfigError(f"{file} is not a safetensors file, or it was cut short")
-    return json.loads(raw), 8 + size
+    """The JSON header of a safetensors file (8 bytes of length, then JSON), and where its data begin. ConfigError for others."""
+    try:
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            raw = stream.read(size) if size < file.stat().st_size else b""
+        if raw.startswith(b"{"):
+            return dict(json.loads(raw)), 8 + size
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} is no readable safetensors file: {error}") from None
+    raise ConfigError(f"{file} is no readable safetensors file, or it was cut short")
+
+
+def json_in(file: Path) -> dict[str, Any]:
+    """The JSON object in a checkpoint's file. ConfigError where there is none."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file.parent} is no checkpoint: it has no {file.name}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {file}: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{file} must hold a JSON object")
+    return found
 
 
 @lru_cache(maxsize=256)
