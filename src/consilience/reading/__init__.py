@@ -1,5 +1,6 @@
 """Answer formats: what counts as an answer, which answers are equal, and how good one is."""
 
+from consilience.reading.base import ByKey
 from consilience.reading.book import FORMATS, from_dict, from_name, to_dict
 from consilience.reading.choice import Choice
 from consilience.reading.exact import Exact
@@ -9,4 +10,4 @@ from consilience.reading.math import Math
 from consilience.reading.number import Number
 from consilience.reading.yesno import YesNo
 
-__all__ = ["F1", "FORMATS", "Choice", "Exact", "Free", "Math", "Number", "YesNo", "from_dict", "from_name", "to_dict"]
+__all__ = ["F1", "FORMATS", "ByKey", "Choice", "Exact", "Free", "Math", "Number", "YesNo", "from_dict", "from_name", "to_dict"]
