@@ -253,13 +253,6 @@ class Slots(Cache):
         rows, columns = _doubled(LANES, max(rows, self._rows)), _doubled(64, max(columns + self._step, self._columns))
         return rows * columns * token_bytes(self.model.config, self.dtype)
 
-    def clear(self) -> None:
-        """Forget all rows and their contents."""
-        self.length.clear()
-        self._keys.clear()
-        self._values.clear()
-        self._rows = self._columns = 0
-
 
 class _Masks:
     """Float masks, one per kind of layer that the model has: right for eager and for sdpa attention."""

@@ -108,9 +108,3 @@ def threshold(sure: np.ndarray, delta: float) -> float:
     """The largest value that at least the share 1 - `delta` of the known questions reach."""
     ordered = sorted(float(v) for v in sure)
     return ordered[min(int(delta * len(ordered) + 1e-9), len(ordered) - 1)]
-
-
-def gqr(accuracy: float, rejected: float) -> float:
-    """Harmonic mean of the accuracy on questions of the domains and the share of others that are rejected, by which guards
-    are compared (arXiv 2505.14524); 0 where either is."""
-    return 2 * accuracy * rejected / (accuracy + rejected) if accuracy > 0 and rejected > 0 else 0.0

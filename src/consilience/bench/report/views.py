@@ -10,7 +10,7 @@ import numpy as np
 
 from consilience.bench import statistics as st
 from consilience.bench.leaderboard import Standing
-from consilience.bench.plan import ORACLE, RESAMPLED
+from consilience.bench.plan import RESAMPLED
 from consilience.bench.table import Column, TaskTable
 
 
@@ -115,8 +115,3 @@ def _findings(table: TaskTable, board: Sequence[Standing], room: st.Headroom | N
         said.append(f"{name}, shown beside the teams, reaches {percent(line.score)}; "
                     + (f"{len(above)} of {len(methods)} methods score higher." if above else "no method scores higher."))
     return said
-
-
-def is_oracle(name: str) -> bool:
-    """Whether a line is the control that knows the references."""
-    return name == ORACLE
