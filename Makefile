@@ -34,6 +34,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'installing into $(VENV): some minutes the first time, most of them for torch'
 	$(PIP) '$(TORCH)'
 	$(PIP) -e '.[local,route,report]'
 	touch $@

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from consilience.bench.leaderboard import Standing
+from consilience.cli.bench import show_board
 from tests.cli.scene import call, experiment
 
 FILES = {"experiment.yaml", "results.jsonl", "traces.jsonl", "leaderboard.csv", "report.html"}
@@ -25,6 +30,27 @@ def test_a_benchmark_leaves_its_files_and_shows_its_leaderboard(tmp_path: Path) 
     (out / "report.html").unlink()
     assert call("report", out).stdout.strip() == str(out / "report.html")
     assert (out / "report.html").read_text() == page
+
+
+def test_a_member_whose_answers_are_not_found_is_shown(tmp_path: Path) -> None:
+    path = experiment(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "sums.jsonl").read_text().splitlines()]
+    mute = [{k: v for k, v in line.items() if k not in ("answer", "score")} | {"response": f"{'Well, ' * 40}let me see"}
+            for line in lines if line["model"] == "cid"]
+    (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, [*(x for x in lines if x["model"] != "cid"), *mute])))
+    told = call("bench", path, "--out", tmp_path / "out").stderr
+    asked = len({row["id"] for row in map(json.loads, (tmp_path / "out" / "results.jsonl").read_text().splitlines())})
+    assert f"cid: no answer was found in {asked} of {asked} texts of sums; one ends “…" in told and "Well, let me see”" in told
+    assert "ann: no answer" not in told
+
+
+def test_an_interval_without_zero_that_is_no_verdict_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = [Standing(**line) for line in json.loads(call("bench", experiment(tmp_path), "--out", tmp_path / "out", "--json").stdout)]
+    line = next(line for line in board if line.kind == "method")
+    show_board([replace(line, diff_low=-0.1, diff_high=0.2, verdict="no difference shown")])
+    assert "more than an interval" not in capsys.readouterr().out
+    show_board([replace(line, diff_low=0.1, diff_high=0.2, verdict="no difference shown")])
+    assert "need more than an interval without zero" in capsys.readouterr().out
 
 
 def test_limits_and_methods_narrow_an_experiment(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from consilience.cli.doctor import EXTRAS
 from consilience.store import Store
 from tests.cli.scene import call
+from tests.models.faults import chat, faulty
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,13 @@ def test_an_endpoint_that_is_down_is_broken(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     result = call("doctor")
     assert result.exit_code == 1 and "http://127.0.0.1:9/v1" in result.stdout and "OPENAI_API_KEY" in result.stdout
+
+
+def test_an_endpoint_that_lists_no_models_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(chat("fine")) as server:        # it knows no GET
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        result = call("doctor")
+    assert result.exit_code == 0 and f"{server.url}: the server answers, but lists no models (status 501)" in result.stdout
 
 
 def test_a_key_that_cannot_be_sent_is_broken_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

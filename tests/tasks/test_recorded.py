@@ -42,7 +42,7 @@ def test_own_splits_are_kept(tmp_path: Path) -> None:
 
 def test_several_data_sets_must_be_named(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", [*lines(20), *lines(20, dataset="other")])
-    with pytest.raises(TaskError, match=r"holds several data sets; name one: recorded:r.jsonl#other"):
+    with pytest.raises(TaskError, match=f"holds several data sets; name one: recorded:{path}#other"):
         task(f"recorded:{path}")
     assert task(f"recorded:{path}#other").name == "other"
     with pytest.raises(TaskError, match="no data set 'sum'.* Did you mean 'sums'"):

@@ -62,6 +62,7 @@ def bench(
     _tell_left_out(outcome.left_out)
     _tell_fallbacks(outcome)
     _tell_unanswered(outcome)
+    _tell_unread(outcome)
     show_board(outcome.leaderboard)
     say(f"\nreport: {outcome.report}", style="bold")
 
@@ -145,6 +146,24 @@ def _tell_unanswered(outcome: Outcome) -> None:
         raise NoAnswerError("nobody answered any question. When that is mended, the same command with --retry-failed asks again")
 
 
+def _tell_unread(outcome: Outcome) -> None:
+    """Members in whose texts mostly no answer was found, with the end of one: cut off, or in another form than was asked for."""
+    from consilience.bench.results import read_rows
+
+    lines = [line for line in outcome.leaderboard if line.kind == "member" and line.unread >= MOSTLY]
+    texts = {(row.method, row.task): row.text for row in read_rows(outcome.folder) if row.unread and row.text} if lines else {}
+    for line in lines:
+        flat = " ".join(texts.get((line.method, line.task), "").split())
+        whisper(f"{line.method}: no answer was found in {round(line.unread * line.questions)} of {line.questions} texts of {line.task}; one "
+                f"ends “{flat if len(flat) <= ENDING else '…' + flat[-ENDING:]}”. If texts are cut off, allow more: sampling: "
+                "{max_tokens: 2048}; if answers are written otherwise, give the task another format", style="yellow")
+
+
+MOSTLY = 0.5
+"""Share of texts without an answer from which on it is said."""
+ENDING = 80
+"""Characters of such a text that are shown."""
+
 MARKS = {"better": "▲ better", "worse": "▼ worse", "no difference shown": "no difference shown"}
 
 
@@ -163,6 +182,8 @@ def show_board(board: Sequence[Standing]) -> None:
                     "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"],
                    spare=["level", "95% interval", "seconds", "tokens", "difference", "unread", "cost"])
         say("calls, tokens and seconds: mean per question; cost: of all questions; unread: no answer was found in the text", style="dim")
+        if any(line.verdict not in ("better", "worse") and (line.diff_low or 0.0) * (line.diff_high or 0.0) > 0 for line in lines):
+            say("▲ and ▼ need more than an interval without zero: p below .05 too, adjusted for the number of methods", style="dim")
         if order := next((line.memory for line in lines if line.memory), ""):
             say(f"* with a memory of the questions before; their order (digest {order[:8]}) is part of the result", style="dim")
 

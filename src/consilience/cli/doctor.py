@@ -143,7 +143,7 @@ def _store(path: Path) -> Finding:
     from consilience.store import Store
 
     if not path.exists():
-        return Finding("store", "ok", f"{path} does not exist yet; bench makes one beside its results")
+        return Finding("store", "ok", f"{path} does not exist yet; fit makes it, and bench a store.sqlite beside its results")
     try:
         with Store(path) as opened:
             return Finding("store", "ok", f"{path}: {opened.count():,} draws, {path.stat().st_size / 2**20:.1f} MiB")
@@ -180,7 +180,7 @@ def _endpoint() -> Finding:
     if not base and not key:
         return Finding("endpoint", "missing", "neither OPENAI_BASE_URL nor OPENAI_API_KEY is set",
                        "set them to use openai:NAME, or write openai:NAME@http://host:8000/v1")
-    from openai import OpenAI, OpenAIError
+    from openai import APIStatusError, OpenAI, OpenAIError
 
     from consilience.models.openai import OPENAI_URL, key_for
 
@@ -188,6 +188,9 @@ def _endpoint() -> Finding:
         client = OpenAI(api_key=key_for(base or OPENAI_URL), timeout=WAIT, max_retries=0)
         names = [m.id for m in client.models.list()]
     except (OpenAIError, ConfigError) as error:
+        if isinstance(error, APIStatusError) and error.status_code not in (401, 403):
+            return Finding("endpoint", "missing", f"{base or 'the default endpoint'}: the server answers, but lists no models "
+                           f"(status {error.status_code})", "name one yourself: consilience ask openai:NAME \"Hello\" shows whether it works")
         return Finding("endpoint", "broken", f"{base or 'the default endpoint'}: {' '.join(str(error).split())}",
                        "check OPENAI_BASE_URL, OPENAI_API_KEY and whether the server runs")
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

@@ -74,7 +74,7 @@ def _line(reply: Reply, numbers: Mapping[Prompt, int]) -> Text:
         line.append(f"  {_noted(reply.note)}", style="magenta")
     usage = reply.usage
     line.append(f"  {usage.prompt_tokens}→{usage.completion_tokens} tokens, {seconds(reply.seconds)}, "
-                f"{dollars(reply.cost)}" + (f", {usage.calls} calls" if reply.parts else ""), style="dim")
+                f"{dollars(reply.cost)}" + (f", {usage.calls} call{'s' * (usage.calls != 1)}" if reply.parts else ""), style="dim")
     if reply.prompt:
         line.append(f"  prompt {numbers[reply.prompt]}", style="cyan")
     return line

@@ -218,7 +218,8 @@ class Recorded:
             most = max(len(other.texts) for other in lines.values())
             kind = TeamError if max(numbers) >= most else ModelError
             raise kind(f"draw {max(numbers)} of {self.card.name} was asked for; {len(line.texts)} are recorded for this "
-                       f"question, at most {most} for any")
+                       f"question, at most {most} for any. `consilience record --draws {max(numbers) + 1}` records so many of a live "
+                       "model")
         return [self._reply(line, number, request) for number in numbers]
 
     def _refuse(self, request: Request, draws: Draws, scope: Scope) -> None:

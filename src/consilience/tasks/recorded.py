@@ -64,7 +64,7 @@ def _questions(path: Path, dataset: str) -> list[_Asked]:
         if id_ not in found:
             found[id_] = _asked(where, line)
     if not dataset and len(names) > 1:
-        raise TaskError(f"{path} holds several data sets; name one: recorded:{path.name}#{sorted(names)[0]}"
+        raise TaskError(f"{path} holds several data sets; name one: recorded:{path}#{sorted(names)[0]}"
                         f" (there are {', '.join(sorted(names))})")
     if not found:
         raise TaskError(f"{path} has no data set {dataset!r}.{did_you_mean(dataset, names)}")
