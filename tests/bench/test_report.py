@@ -6,15 +6,18 @@ import asyncio
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consilience.bench import make_plan, report, run
-from consilience.bench.leaderboard import standings, verdict
+from consilience.bench.leaderboard import Standing, standings, verdict
 from consilience.bench.report import numbers
 from consilience.bench.report.browser import QUESTIONS, browser
+from consilience.bench.report.figures import costs, front
+from consilience.bench.results import prompted
 from consilience.bench.statistics import Interval
 from consilience.bench.table import read_source, tables
 from tests.bench.scenes import experiment, pool, quiz
@@ -75,6 +78,53 @@ def test_the_browser_holds_a_bounded_sample_and_says_so(folder: Path) -> None:
     assert {p[0] for p in parts} <= {"low", "middle", "high"} and tree[4][0] == len(parts) >= 2
     drafts = {data["replies"][next(a for a in one["a"] if a[0] == name)[3]][2] for name in ("low", "middle", "high")}
     assert {p[2] for p in parts} <= drafts
+
+
+def test_prompts_are_kept_of_a_few_questions_that_the_page_shows(folder: Path) -> None:
+    """Traces must hardly grow: a question in ten, 24 of a task at most, the same ones for everybody."""
+    def sent(reply: dict[str, Any]) -> list[Any]:
+        return [*reply.get("prompt", ()), *(m for part in reply.get("parts", ()) for m in sent(part))]
+
+    lines = [json.loads(line) for line in (folder / "traces.jsonl").read_text().splitlines()]
+    by_method: dict[str, set[str]] = {}
+    for line in lines:
+        if sent(line["reply"]):
+            by_method.setdefault(line["method"], set()).add(line["id"])
+    ids = [line["id"] for line in lines if line["method"] == "high"]
+    assert len(ids) == 400 and set(map(frozenset, by_method.values())) == {frozenset(prompted(ids))} and len(prompted(ids)) == 24
+    assert {"high", "majority-vote", "multiagent-refine"} <= by_method.keys() and len(prompted(ids[:9])) == 1
+    data = embedded((folder / "report.html").read_text())
+    shown = {q["i"]: q for q in data["questions"]}
+    assert by_method["high"] <= shown.keys()
+    one = next(a for a in shown[min(by_method["high"])]["a"] if a[0] == "multiagent-refine")
+    texts = [data["prompts"][data["replies"][part][11]][-1][1] for part in data["replies"][one[3]][8]]
+    assert any("What others say" in text for text in texts) and len(set(map(str, data["prompts"]))) == len(data["prompts"])
+
+
+def standing(method: str, cost: float | None, tokens: int = 0, calls: int = 10) -> Standing:
+    return Standing(method, "method", "text", "t", 10, 0.5, 0.4, 0.6, "", None, None, None, None, None, "", 0.0, 0, 0, calls, calls,
+                    tokens, 0, tokens, cost, 0.0, None, None)
+
+
+def test_the_cost_axis_is_in_a_unit_that_can_be_read() -> None:
+    dear, cheap = costs([standing("a", 1.0), standing("b", 90.0)]), costs([standing("a", 4e-5), standing("b", 1e-3)])
+    assert (dear.title, dear.write(0.1), dear.write(9.0), dear.write(1234.0)) == ("US dollars per question", "$0.100", "$9.00", "$1,234")
+    assert cheap.title == "US dollars per 1,000 questions" and cheap.log and cheap.values["b"] == pytest.approx(0.1)
+    assert [text for _, text, _ in cheap.ticks()] == ["$0.005", "$0.01", "$0.02", "$0.05", "$0.1"]
+    assert [whole for *_, whole in cheap.ticks()] == [False, True, False, False, True]
+    assert costs([standing("a", 1e-7)]).title == "US dollars per million questions"
+
+
+def test_where_prices_are_unknown_tokens_stand_on_the_axis_and_else_calls() -> None:
+    tokens = costs([standing("a", None, 1000), standing("b", 1.0, 70_000)])
+    assert tokens.title == "tokens per question" and tokens.log and [t for _, t, _ in tokens.ticks()] == [
+        "100", "200", "500", "1,000", "2,000", "5,000", "10,000"]
+    calls = costs([standing("a", None, calls=10), standing("b", 0.0, calls=30)])
+    assert calls.title == "calls per question" and calls.values == {"a": 1.0, "b": 3.0} and not calls.log
+    assert costs([standing("a", 0.0, 10), standing("b", 0.0, 0)]).log is False, "nothing has no place on a log axis"
+    figure = front([standing("a", 1.0), replace(standing("b", 90.0), kind="control"), standing("c", 80.0)])
+    assert [spot["name"] for spot in figure["spots"]] == ["a", "c", "b"]
+    assert figure["data"][1]["hovertext"] == ["b<br>50.0% [40.0, 60.0]<br>$9.00 per question"]
 
 
 def test_text_of_models_cannot_break_out_of_the_page(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -93,6 +93,20 @@ def _leaves(reply: Reply) -> Iterator[Reply]:
 def trace_id(method: str, task: str, example: str) -> str:
     """Names the call tree of one answer."""
     return digest([method, task, example])[:16]
+
+
+PROMPTED, OF = 24, 10
+"""Of how many questions of a task the prompts are kept at most, and of how many one."""
+
+
+def sampled(ids: Iterable[str]) -> list[str]:
+    """The questions in the order in which some are taken to be looked at: by chance, always the same."""
+    return sorted(ids, key=lambda id_: digest(["sample", id_]))
+
+
+def prompted(ids: Sequence[str]) -> set[str]:
+    """The questions whose prompts are kept: few, so that traces hardly grow, and among those that the report shows."""
+    return set(sampled(ids)[:min(PROMPTED, max(1, len(ids) // OF))])
 
 
 class Results:

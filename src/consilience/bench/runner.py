@@ -19,8 +19,8 @@ from consilience.bench.lineup import DECODING, count_inside, leaves, tried, wear
 from consilience.bench.plan import ORACLE, Contestant, LeftOut, Plan, PlannedRun, extras_of, first
 from consilience.bench.progress import Progress, Watch
 from consilience.bench.record import RunRecord, claim, held, resolved_yaml
-from consilience.bench.results import (EXPERIMENT, Results, Row, failed_row, make_row, read_rows,
-                                       write_questions, write_text)
+from consilience.bench.results import (EXPERIMENT, Results, Row, failed_row, make_row, prompted, read_rows, write_questions,
+                                       write_text)
 from consilience.bench.split import DevSplit, Known
 from consilience.bench.stream import Stream, in_order
 from consilience.errors import ConsilienceError, ModelError, NoAnswerError, TeamError
@@ -28,6 +28,7 @@ from consilience.gather import clock
 from consilience.model import Model
 from consilience.models.wrappers.budgeted import Budget
 from consilience.models.wrappers.metered import Meter
+from consilience.prompt import sent
 from consilience.store import Store
 from consilience.tasks.score import score
 from consilience.team import Team, ordered
@@ -176,6 +177,7 @@ class _Bench:
         extras = self._extras(model)
         if task.name not in self.contents:
             self.contents[task.name] = {e.id: content_digest(e) for e in task.test}
+        looked_at = prompted(list(self.contents[task.name]))
         contents, remembers = self.contents[task.name], bool(ordered(worn))
         contents = in_order(contents) if remembers else contents
         keys = {id_: f"{identity}{content}" for id_, content in contents.items()}
@@ -190,7 +192,8 @@ class _Bench:
         async def work() -> None:
             while todo:
                 example = todo.pop()
-                row, reply = await self._answer(contestant, worn, task.name, example, keys[example.id], extras)
+                wanted = extras | {"prompts"} if example.id in looked_at else extras
+                row, reply = await self._answer(contestant, worn, task.name, example, keys[example.id], wanted)
                 self.results.write(row if stream is None else replace(row, memory=stream.orders[example.id]), reply)
                 if stream is not None:
                     await stream.keep(example)
@@ -229,6 +232,8 @@ class _Bench:
                 raise
             return failed_row(name, task, example, fault, key), None
         reply = reply.read(example.request.format)
+        if "prompts" in extras:
+            reply = reply.having(prompt=sent(example.request, model.card))
         return make_row(name, task, example, reply, await score(example, reply), key), reply
 
     def _scope(self, example: Example, extras: frozenset[str]) -> Scope:

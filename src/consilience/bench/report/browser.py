@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from consilience.bench.results import read_questions, read_traces
+from consilience.bench.results import read_questions, read_traces, sampled
 from consilience.bench.table import TaskTable
-from consilience.types import digest
 
 QUESTIONS = 240
 """Questions that the page embeds, over all tasks."""
@@ -22,7 +21,7 @@ TEXT = 6_000
 
 
 def browser(found: Sequence[TaskTable], folders: Sequence[Path]) -> dict[str, Any]:
-    """`questions` with everybody's answer and call tree, the interned `replies`, and how many there are in `total`."""
+    """`questions` with everybody's answer and call tree, the interned `replies` and `prompts`, and how many there are in `total`."""
     share = max(1, QUESTIONS // max(1, len(found)))
     chosen = [(table, _chosen(table, share)) for table in found]
     asked: dict[tuple[str, str], dict[str, Any]] = {}
@@ -35,7 +34,7 @@ def browser(found: Sequence[TaskTable], folders: Sequence[Path]) -> dict[str, An
         for place, why in places:
             if pack.size < BYTES:
                 questions.append(_question(table, place, why, asked, trees, pack))
-    return {"questions": questions, "replies": pack.replies, "total": sum(len(t.ids) for t in found),
+    return {"questions": questions, "replies": pack.replies, "prompts": pack.prompts, "total": sum(len(t.ids) for t in found),
             "tasks": [t.name for t in found]}
 
 
@@ -43,7 +42,8 @@ def _chosen(table: TaskTable, limit: int) -> list[tuple[int, str]]:
     """Up to a quarter of questions that only a team answered, a quarter that teams lost, the rest at random; with the
     reason of each, in the task's order."""
     matrix, teams = table.matrix, [c for c in table.columns if c.kind == "method"]
-    order = sorted(range(len(table.ids)), key=lambda i: digest(["sample", table.ids[i]]))
+    places = {id_: i for i, id_ in enumerate(table.ids)}
+    order = [places[id_] for id_ in sampled(table.ids)]
     able = (matrix >= 0.5).any(axis=0) if len(matrix) else np.zeros(len(table.ids), bool)
     won = np.array([c.score >= 0.5 for c in teams]) if teams else np.zeros((1, len(table.ids)), bool)
     only = [i for i in order if not able[i] and won.any(axis=0)[i]]
@@ -81,10 +81,12 @@ def _question(table: TaskTable, place: int, why: str, asked: Mapping[tuple[str, 
 
 class _Pack:
     """Replies by number. Each is `[model, asked, text, reading, [calls, prompt, completion], seconds, cost, draw, parts,
-    absent, note]`, with parts by number."""
+    absent, note, prompt]`, with parts by number, and the prompt (-1 where it was not kept), whose messages are
+    `[role, text, name]`."""
 
     def __init__(self) -> None:
         self.replies: list[list[Any]] = []
+        self.prompts: list[Any] = []
         self.size = 0
         self._known: dict[str, int] = {}
 
@@ -93,11 +95,17 @@ class _Pack:
         packed = [tree.get("model", ""), tree.get("asked", ""), _clip(tree["text"]), tree.get("reading"),
                   tree.get("usage", [0, 0, 0]), round(tree.get("seconds", 0.0), 3), tree.get("cost"), tree.get("draw", 0),
                   [self.add(part) for part in tree.get("parts", ())],
-                  [f"{who}: {reason}" for who, reason, _ in tree.get("absent", ())], tree.get("note") or 0]
-        key = json.dumps(packed, default=str)
+                  [f"{who}: {reason}" for who, reason, _ in tree.get("absent", ())], tree.get("note") or 0, -1]
+        if tree.get("prompt"):
+            packed[-1] = self._number([[role, _clip(text), *name] for role, text, *name in tree["prompt"]], self.prompts)
+        return self._number(packed, self.replies)
+
+    def _number(self, packed: Any, known: list[Any]) -> int:
+        """The place of a value among those that are kept, once each."""
+        key = f"{id(known)}{json.dumps(packed, default=str)}"
         if key not in self._known:
-            self._known[key] = len(self.replies)
-            self.replies.append(packed)
+            self._known[key] = len(known)
+            known.append(packed)
             self.size += len(key)
         return self._known[key]
 

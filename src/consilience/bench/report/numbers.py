@@ -36,9 +36,9 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
 
 
-def each(value: float, questions: int) -> str:
+def each(value: float | None, questions: int) -> str:
     """A sum as a mean per question."""
-    return count(value / max(1, questions))
+    return count(None if value is None else value / max(1, questions))
 
 
 def p_value(value: float | None) -> str:
