@@ -56,6 +56,12 @@ def test_a_system_message_that_the_template_refuses_joins_the_first_user_message
         Chat(tokenizer(never)).prompt(Request.of("x"), CARD)
 
 
+@pytest.mark.parametrize("mistake", ["{{ messages[0]['content'] + 1 }}", "{{ 1 / 0 }}", "{{ nobody.there }}", "{{ '%d' % 'x' }}"])
+def test_a_template_with_a_mistake_fails_its_member_only(mistake: str) -> None:
+    with pytest.raises(ModelError, match="chat template"):
+        Chat(tokenizer(TEMPLATE + mistake)).prompt(Request.of("x"), CARD)
+
+
 def test_text_and_its_place_in_the_ids() -> None:
     chat = Chat(tokenizer())
     ids, start = chat.after("<s><|user|>hi<|end|><|assistant|>", "you")

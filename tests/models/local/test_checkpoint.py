@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,36 @@ def test_what_is_no_checkpoint(tmp_path: Path, copy: Path) -> None:
     (tmp_path / "huge.safetensors").write_bytes(b"\xff" * 7 + b"\x7f{}")
     with pytest.raises(ConfigError, match="no readable safetensors file"):
         count_numbers(tmp_path / "huge.safetensors")
+
+
+@pytest.mark.parametrize("header", ["[1]", '{"a": {"dtype": "F32"}}', '{"a": {"shape": ["x"]}}', '{"a": {"shape": [2.5]}}',
+                                    '{"a": 5}', '{"a":' * 100_000])
+def test_headers_that_are_none(tmp_path: Path, header: str) -> None:
+    (tmp_path / "odd.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
+    with pytest.raises(ConfigError, match="no readable safetensors file"):
+        count_numbers(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize(("part", "message"), [
+    ("../elsewhere/model.safetensors", "no safetensors file of this folder"), ("/etc/model.safetensors", "no safetensors file of this folder"),
+    ("pytorch_model.bin", "no safetensors file of this folder"), ("gone.safetensors", "which is not there"), (5, "must map")])
+def test_an_index_names_files_of_its_folder(copy: Path, part: object, message: str) -> None:
+    torch.save({}, copy / "pytorch_model.bin")
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors"}}))
+    open_checkpoint(copy)
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": part}}))
+    with pytest.raises(ConfigError, match=message):
+        open_checkpoint(copy)
+
+
+def test_a_folder_that_is_written_anew_is_another_checkpoint(copy: Path) -> None:
+    before = open_checkpoint(copy)
+    mark = before.fingerprint
+    assert before == open_checkpoint(copy) and before.unchanged
+    weights = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(weights[:-4] + b"\x01\x02\x03\x04")
+    after = open_checkpoint(copy)
+    assert after != before and not before.unchanged and after.fingerprint != mark
 
 
 def test_an_adapter_needs_its_base(whole: Path, tmp_path: Path) -> None:

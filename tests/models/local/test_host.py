@@ -128,6 +128,21 @@ async def test_a_truncated_checkpoint_fails_its_callers_and_nobody_else(folder: 
         assert isinstance(results[1], list)
 
 
+async def test_a_checkpoint_that_is_written_anew_is_loaded_anew(folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "mine")
+    with host_for(folder, 4) as host:
+        old = LocalModel(path, host=host)
+        [before] = await old.generate(ask("x"))
+        [other] = await LocalModel(folder / "b", host=host).generate(ask("x"))
+        (path / "model.safetensors").write_bytes((folder / "b" / "model.safetensors").read_bytes())
+        [after] = await LocalModel(path, host=host).generate(ask("x"))
+        assert after.text == other.text != before.text
+        stale = LocalModel(path, host=host)
+        (path / "model.safetensors").write_bytes((folder / "a" / "model.safetensors").read_bytes())
+        with pytest.raises(ModelError, match="written anew"):
+            await stale.generate(ask("y"))
+
+
 @dataclass(frozen=True)
 class Broken:
     """A combiner with a mistake."""

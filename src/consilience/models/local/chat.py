@@ -16,6 +16,10 @@ from consilience.prompt import render
 from consilience.types import Request
 
 
+_FAULTS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""What a template of somebody else's may raise when it is filled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A rendered prompt. `opened` says that it ends inside the model's thinking, `goes_on` in the middle of a text."""
@@ -68,7 +72,7 @@ class Chat:
             return _plain(messages)
         try:
             return self._templated(messages, generation)
-        except TemplateError as error:
+        except _FAULTS as error:
             if messages[0]["role"] == "system" and len(messages) > 1:    # some templates know no system role
                 first = {**messages[1], "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}
                 return self._written([first, *messages[2:]], generation=generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 import re
 import struct
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from consilience.types import digest
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _FACTS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
           "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "adapter_config.json")
+INDEX = "model.safetensors.index.json"
+"""Which part holds which weights, where there are several."""
 _HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
@@ -29,6 +32,14 @@ class Checkpoint:
     base: Path | None = None
     """Folder of the base model when `path` is a PEFT adapter."""
     trust_remote_code: bool = False
+    state: tuple[tuple[str, int, int], ...] = ()
+    """Name, size and time of the configuration and of the weights as they were when it was opened: a folder that is written
+    anew is another checkpoint."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the files are those that were opened."""
+        return self.state == _state(self.path, self.base)
 
     @property
     def root(self) -> Path:
@@ -92,14 +103,13 @@ def open_checkpoint(source: str | Path, *, base: str | Path | None = None, revis
                     trust_remote_code: bool = False) -> Checkpoint:
     """The checkpoint of a folder or of a hub name (`org/name`); pickles and remote code are refused."""
     path = _folder(source, revision)
-    if (path / "adapter_config.json").exists():
-        found = Checkpoint(path, _base_of(path, base), trust_remote_code)
-    else:
-        found = Checkpoint(path, None, trust_remote_code)
+    below = _base_of(path, base) if (path / "adapter_config.json").exists() else None
+    found = Checkpoint(path, below, trust_remote_code, _state(path, below))
     if not (found.root / "config.json").exists():
         raise ConfigError(f"{found.root} is no checkpoint: it has no config.json")
     for folder in dict.fromkeys((found.root, path)):
         _refuse_pickles(folder)
+        _refuse_strays(folder)
     _refuse_remote_code(found)
     if found.verifier and not found.adapter and _labels(found.config) != 1:
         raise ConfigError(f"{path} classifies into {_labels(found.config)} labels; a verifier must have one (num_labels=1)")
@@ -107,7 +117,8 @@ def open_checkpoint(source: str | Path, *, base: str | Path | None = None, revis
 
 
 def _labels(config: dict[str, Any]) -> int:
-    return int(config["num_labels"]) if "num_labels" in config else len(config.get("id2label") or {0: "", 1: ""})
+    told = config.get("num_labels")
+    return told if isinstance(told, int) else len(config.get("id2label") or {0: "", 1: ""})
 
 
 def _folder(source: str | Path, revision: str | None) -> Path:
@@ -155,6 +166,25 @@ def _refuse_pickles(folder: Path) -> None:
     raise ConfigError(f"{folder} has no weights: no *.safetensors file")
 
 
+def _refuse_strays(folder: Path) -> None:
+    """An index of parts names safetensors files of its own folder, which are what the fingerprint covers."""
+    index = folder / INDEX
+    parts = optional_json(index).get("weight_map", {})
+    if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
+        raise ConfigError(f"{index} must map the names of weights to files")
+    for part in sorted(set(parts.values())):
+        if Path(part).name != part or not part.endswith(".safetensors"):
+            raise ConfigError(f"{index} names {part!r}, which is no safetensors file of this folder; the parts must lie beside it")
+        if not (folder / part).exists():
+            raise ConfigError(f"{index} names {part!r}, which is not there; fetch the whole checkpoint")
+
+
+def _state(path: Path, base: Path | None) -> tuple[tuple[str, int, int], ...]:
+    folders = dict.fromkeys(folder for folder in (base, path) if folder is not None)
+    files = [f for folder in folders for f in (*folder.glob("*config.json"), *folder.glob("*.safetensors"))]
+    return tuple((str(f), state.st_size, state.st_mtime_ns) for f in sorted(files) if (state := f.stat()))
+
+
 def _refuse_remote_code(found: Checkpoint) -> None:
     if found.trust_remote_code:
         return
@@ -197,9 +227,11 @@ def count_numbers(file: Path) -> int:
         with file.open("rb") as opened:
             [size] = struct.unpack("<Q", opened.read(8))
             header = json.loads(opened.read(size))
-    except (OSError, ValueError, OverflowError, MemoryError, struct.error) as error:
+        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+        return sum(math.prod(map(operator.index, shape)) for shape in shapes)
+    except (OSError, ValueError, OverflowError, MemoryError, RecursionError, LookupError, TypeError, AttributeError,
+            struct.error) as error:
         raise ConfigError(f"{file} is no readable safetensors file: {error}") from error
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
 def file_digest(file: Path) -> str:
