@@ -25,7 +25,7 @@ def most_calls(method: Method, members: int) -> float | None:
         return None
     try:
         return float(_value(ast.parse(method.cost, mode="eval").body, {**method.options(), "N": members}))
-    except (SyntaxError, TypeError, ZeroDivisionError, KeyError) as error:
+    except (ArithmeticError, KeyError, SyntaxError, TypeError, ValueError) as error:
         raise ConfigError(f"{method.name}: the cost formula {method.cost!r} cannot be computed: {error}") from None
 
 

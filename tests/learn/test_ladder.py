@@ -101,3 +101,21 @@ def test_slow_plans_are_left_out_as_long_as_some_keep_to_the_latency() -> None:
     late = seen.trials(seen.plans([(0, 1), (0,), (1,)], 2.0), np.ones(2)).latency
     assert late.max() <= 2.0
     assert len(seen.plans([(0, 1), (1,)], .1)) >= 1, "where none keeps to it, the fastest are left"
+
+
+def drawn(skills: list[float], n: int) -> Ladder:
+    """Members of these skills, dearer and dearer, whose confidence tells right from wrong."""
+    rng = np.random.default_rng(2)
+    score = (rng.random((len(skills), n)) < np.array(skills)[:, None]).astype(float)
+    return ladder((.6 * score + .4 * rng.random(score.shape)).tolist(), score.tolist(), [2.0 ** i for i in range(len(skills))])
+
+
+@pytest.mark.parametrize(("skills", "n"), [([.4, .7], 2400), ([.3, .4, .5, .6, .7, .75], 80)])
+def test_plans_of_large_ladders_reach_what_can_be_reached(skills: list[float], n: int) -> None:
+    """More than 2,000 questions are searched on a sample of them; too many rungs for a grid pass on ever larger shares."""
+    seen = drawn(skills, n)
+    order = tuple(range(len(skills)))
+    trials = seen.trials(seen.plans([order]), seen.asked.score[-1])
+    quality, cost = trials.quality.mean(axis=1), trials.cost.mean(axis=1)
+    assert trials.quality.shape[1] == n and cost.min() == 1.0 and quality[cost.argmin()] == seen.asked.score[0].mean()
+    assert quality.max() >= seen.asked.score.max(axis=0).mean() - 1 / CUTS, "whoever is right is asked"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from consilience.errors import ModelError
 from consilience.gather import Member, Run
 from consilience.learn.ranking import Duels, by_margins, by_wins, order
+from consilience.model import Measured
 from consilience.types import Request
 from tests.members import Answer, Scripted
 
@@ -64,3 +65,22 @@ def test_a_judge_that_fails_makes_draws_and_is_absent() -> None:
     one = duels(Scripted("j", [ModelError("gone", reason="down")]))
     assert not any(map(any, asyncio.run(one.all()))) and asyncio.run(one.champion()) == 0
     assert {a.reason for a in one.judge.run.absent} == {"down"}
+
+
+class Failing(Scripted):
+    """A judge with every power, none of which works."""
+
+    def power(self, kind: type) -> object:
+        return self
+
+    async def next(self, request: Request, choices: Sequence[str]) -> Measured[list[float]]:
+        raise ModelError("gone", reason="down")
+
+    async def verify(self, request: Request, answers: Sequence[str]) -> Measured[list[float | None]]:
+        raise ModelError("gone", reason="down")
+
+
+@pytest.mark.parametrize("judging", ["odds", "rating"])
+def test_powers_of_a_judge_that_fail_make_draws_too(judging: str) -> None:
+    one = Duels(QUESTION, TEXTS, Member(Failing("j", ["A"]), 0, Run()), judging=judging)  # type: ignore[arg-type]
+    assert not any(map(any, asyncio.run(one.all()))) and {a.reason for a in one.judge.run.absent} == {"down"}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from consilience.errors import ModelError
 from consilience.gather import Member, Run
-from consilience.learn.steps import Step, Trace, entropy
+from consilience.learn.steps import Step, Trace, doubt, entropy
+from consilience.prompt import put
 from consilience.types import Reply, Request, Sampling, Token, Usage
 from tests.members import Scripted, down
 from tests.methods.route.writers import Writer
@@ -91,3 +92,10 @@ def test_another_stands_in_for_one_that_fails() -> None:
         write(Trace(ASKED), down("d"), down("e"))
     begun = Trace(ASKED).plus(Step("w", "one\n\n"))
     assert write(begun, down("d"), down("e")) == Step("d", "", last=True), "what was begun stands"
+
+
+@pytest.mark.parametrize(("said", "wrong"), [("Yes.", 0.0), ("no", 1.0), ("perhaps", None), (ModelError("gone", reason="down"), None)])
+def test_a_judge_without_probabilities_is_taken_at_its_word(said: str | Exception, wrong: float | None) -> None:
+    judge = Member(Scripted("j", [said]), 0, Run())
+    assert asyncio.run(doubt(judge, put(ASKED, "check", answer="4"))) == wrong
+    assert [a.reason for a in judge.run.absent] == (["down"] if isinstance(said, Exception) else [])
