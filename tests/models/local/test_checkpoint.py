@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, ModelError
 from consilience.models.local import LocalHost, LocalModel
 from consilience.models.local.checkpoint import count_numbers, open_checkpoint
 from tests.models.local.tiny import checkpoint, network
@@ -90,11 +90,13 @@ def test_an_index_names_files_of_its_folder(copy: Path, part: object, message: s
 def test_a_folder_that_is_written_anew_is_another_checkpoint(copy: Path) -> None:
     before = open_checkpoint(copy)
     mark = before.fingerprint
-    assert before == open_checkpoint(copy) and before.unchanged
+    assert before == open_checkpoint(copy)
     weights = (copy / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(weights[:-4] + b"\x01\x02\x03\x04")
     after = open_checkpoint(copy)
-    assert after != before and not before.unchanged and after.fingerprint != mark
+    assert after != before and after.fingerprint != mark
+    with pytest.raises(ModelError, match="written anew"):
+        before.check()
 
 
 def test_an_adapter_needs_its_base(whole: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from consilience.errors import ConfigError, MissingExtraError
+from consilience.errors import ConfigError, MissingExtraError, ModelError
 from consilience.types import digest
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -36,10 +36,10 @@ class Checkpoint:
     """Name, size and time of the configuration and of the weights as they were when it was opened: a folder that is written
     anew is another checkpoint."""
 
-    @property
-    def unchanged(self) -> bool:
-        """Whether the files are those that were opened."""
-        return self.state == _state(self.path, self.base)
+    def check(self) -> None:
+        """ModelError when the files are no longer those that were opened."""
+        if self.state != _state(self.path, self.base):
+            raise ModelError(f"{self.path} was written anew since this model was made; make the model again")
 
     @property
     def root(self) -> Path:
@@ -94,6 +94,7 @@ class Checkpoint:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of everything that shapes the answers: configuration, tokenizer, template, weights."""
+        self.check()
         folders = dict.fromkeys((self.root, self.path))
         facts = [f for folder in folders for name in _FACTS if (f := folder / name).exists()]
         return digest([[f.name, file_digest(f)] for f in [*facts, *self.weights]])

@@ -39,8 +39,7 @@ def load(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, known
 
     Raises ModelError.
     """
-    if not checkpoint.unchanged:
-        raise ModelError(f"{checkpoint.path} was written anew since this model was made; make the model again")
+    checkpoint.check()
     try:
         with quietly():
             model = read(checkpoint, dtype).to(device).eval()
