@@ -40,6 +40,7 @@ def test_methods_with_options_members_roles_and_labels() -> None:
     ({"tasks": [{"name": "x"}]}, "expected a task's name"),
     ({"tasks": [{"task": "x", "colums": {}}]}, "unknown option 'colums'. Did you mean 'columns'"),
     ({"methods": [{"vote": {}, "cascade": {}}]}, "expected a name, or a name with options"),
+    ({"methods": [{"majority-vote": None, "draws": 3}]}, "Options stand below the name, further in"),
     ({"methods": ["majority-vote", "majority-vote"]}, "two entries are called 'majority-vote'"),
     ({"budget": 0}, "budget: expected US dollars for one question, above 0, got 0"),
     ({"budget": "1 cent"}, "budget: expected US dollars"),

@@ -21,6 +21,7 @@ def write(path: Path, text: str) -> Path:
 @pytest.mark.parametrize(("name", "text"), [
     ("a.jsonl", '{"q": "one", "n": "1"}\n\n{"q": "two", "n": "2"}\n'), ("a.jsonl.gz", '{"q": "one", "n": "1"}\n{"q": "two", "n": "2"}'),
     ("a.json", '[{"q": "one", "n": "1"}, {"q": "two", "n": "2"}]'), ("a.csv", "\ufeffq,n\none,1\ntwo,2\n"), ("a.csv.gz", 'q,n\n"one",1\ntwo,2\n'),
+    ("a.csv", "q;n\none;1\n\"two\";2\n"), ("a.csv", "q\tn\none\t1\ntwo\t2\n"),
 ])
 def test_all_kinds_read_alike(tmp_path: Path, name: str, text: str) -> None:
     assert read(write(tmp_path / name, text)) == [{"q": "one", "n": "1"}, {"q": "two", "n": "2"}]

@@ -50,6 +50,8 @@ def test_references_of_choices(tmp_path: Path, reference: object, letter: str) -
 
 @pytest.mark.parametrize(("row", "message"), [
     ({"question": "q?", "refrence": "4"}, "line 3: unknown field 'refrence'.* Did you mean 'reference'"),
+    ({"question": "q?", "answer": "4"}, "unknown field 'answer'.* Did you mean 'reference'"),
+    ({"prompt": "q?", "reference": "4"}, "unknown field 'prompt'.* Did you mean 'question'"),
     ({"reference": "4"}, "line 3: no question"), ({"question": "q?"}, "line 3: no reference"),
     ({"question": "q?", "reference": "4", "split": "tset"}, "line 3: unknown split 'tset'.* 'test'"),
     ({"question": "q?", "reference": "purple", "options": ["red", "blue"]}, "line 3: the reference 'purple' is none of the 2 options"),
@@ -82,7 +84,7 @@ def test_csv_with_other_columns_and_names(tmp_path: Path) -> None:
     assert made.formats == ("number/1",) and made.skills == ("topic",)
     (tmp_path / "odd.csv").write_text("frage,antwort\n" + "\n".join(f"{i} plus 1?,{i + 1}" for i in range(20)))
     assert task(tmp_path / "odd.csv", columns={"question": "frage", "references": "antwort"}).formats == ("number/1",)
-    with pytest.raises(TaskError, match="no question; the fields are .'antwort', 'frage'"):
+    with pytest.raises(TaskError, match="no question; the fields are .'antwort', 'frage'.*columns: {question: NAME, references: NAME}"):
         task(tmp_path / "odd.csv")
     with pytest.raises(TaskError, match="no column 'fragen' .* Did you mean 'frage'"):
         task(tmp_path / "odd.csv", columns={"question": "fragen"})

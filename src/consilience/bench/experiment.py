@@ -203,8 +203,9 @@ def _entry(key: str, value: Any, folder: Path) -> Entry:
     if isinstance(value, str) and value:
         return _saved(value, folder) or Entry(_own_file(value, folder))
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise ConfigError(f"{key}: expected a name, or a name with options such as {{majority-vote: {{draws: 3}}}}, "
-                          f"got {value!r}")
+        beside = isinstance(value, Mapping) and None in value.values()
+        raise ConfigError(f"{key}: expected a name, or a name with options such as {{majority-vote: {{draws: 3}}}}, got {value!r}"
+                          + (". Options stand below the name, further in" if beside else ""))
     [(name, options)] = value.items()
     options = {} if options is None else options
     if not isinstance(options, Mapping):

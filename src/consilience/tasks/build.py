@@ -106,7 +106,8 @@ def build(name: str, rows: Iterable[Row], options: Options, source: str, dropped
     for which, examples in splits.items():
         if not examples:
             raise TaskError(f"the {which} split of {name} ({source}) is empty: {len(taken)} questions were read"
-                            f"{f', {dict(lost)} dropped' if lost else ''}. A task needs questions in both splits.")
+                            f"{f', {dict(lost)} dropped' if lost else ''}. A task needs questions in both splits: add some, or "
+                            f"mark some with the split {which}.")
     dev, test = (Split(f"{name}/{which}", _limited(examples, options.limit)) for which, examples in splits.items())
     return Task(name, dev, test, source, {k: n for k, n in lost.items() if n})
 

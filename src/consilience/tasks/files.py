@@ -83,7 +83,10 @@ def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     csv.field_size_limit(LONGEST)
-    reader = csv.DictReader(io.StringIO(text(path), newline=""), strict=True)
+    whole = text(path)
+    head = whole.partition("\n")[0]
+    between = "," if "," in head else next((mark for mark in ";\t" if mark in head), ",")     # as spreadsheets write it
+    reader = csv.DictReader(io.StringIO(whole, newline=""), strict=True, delimiter=between)
     try:
         names = reader.fieldnames or ()
         if twice := [name for name in names if names.count(name) > 1]:

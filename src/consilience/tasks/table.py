@@ -34,6 +34,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 OWN = ("id", "question", "reference", "references", "options", "split", "format", "form", "skill", "cluster", "solution")
 """The names in our own JSON lines. Any other is an error."""
 
+_MEANT = {word: "reference" if name == "references" else name for name, words in COLUMNS.items() for word in words}
+"""Names of foreign columns -> ours."""
+
 SPLITS = {"dev": "dev", "train": "dev", "validation": "dev", "valid": "dev", "val": "dev", "test": "test"}
 """What the names of splits mean here."""
 
@@ -104,14 +107,15 @@ def _columns(row: Mapping[str, Any], where: str, options: Options, strict: bool)
     if strict and not options.columns:
         for key in row:
             if key not in OWN:
-                raise TaskError(f"{where}: unknown field {key!r}.{did_you_mean(key, OWN)}")
+                raise TaskError(f"{where}: unknown field {key!r}.{did_you_mean(_MEANT.get(key, key), OWN)}")
     for name, names in COLUMNS.items():
         if name not in found:
             column = next((c for c in names if c in row), None)
             if column is not None:
                 found[name] = row[column]
     if "question" not in found:
-        raise TaskError(f"{where}: no question; the fields are {sorted(row)}. Name it: columns={{'question': ...}}")
+        raise TaskError(f"{where}: no question; the fields are {sorted(row)}. Say which it is: "
+                        "{task: FILE, columns: {question: NAME, references: NAME}} in an experiment, columns={...} in Python")
     return found
 
 
