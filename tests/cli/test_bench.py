@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from consilience.bench import Progress
 from consilience.bench.leaderboard import Standing
-from consilience.cli.bench import show_board
+from consilience.cli.bench import Board, show_board
 from tests.cli.scene import call, experiment
 
 FILES = {"experiment.yaml", "results.jsonl", "traces.jsonl", "leaderboard.csv", "report.html"}
@@ -75,3 +78,16 @@ def test_reports_of_what_is_no_benchmark(tmp_path: Path) -> None:
     assert "there is no folder" in call("report", tmp_path / "nowhere").stderr
     result = call("report", tmp_path)
     assert result.exit_code == 2 and str(tmp_path) in result.stderr
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_a_narrow_terminal_shows_fewer_columns_of_the_progress_but_no_cut_numbers(width: int) -> None:
+    board = Board()
+    for i, (name, stage) in enumerate([("self-consistency-of-best", "run"), ("[red]refine", "run"), ("knn-router", "fit"), ("ann", "done")]):
+        board(Progress(name, "sums", stage, 30 * i, 12345, tokens=123_456 * i, cost=0.5 * i, rate=12.3, left=75.0))
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    console.print(board)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 5 and max(map(len, lines)) <= width and not any("…" in line for line in lines)
+    assert all(word in "\n".join(lines) for word in ("self-consistency-of-best", "[red]refine", "60/12345", "1 finished"))
+    assert ("task" in lines[0], "left" in lines[0]) == (width > 110, width >= 60)

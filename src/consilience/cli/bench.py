@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from consilience.cli.console import dollars, err, say, say_json, seconds, show_table, whisper
+from consilience.cli.console import dollars, err, fitting, say, say_json, seconds, show_table, whisper
 from consilience.cli.waiting import finish
 from consilience.errors import ConfigError, NoAnswerError
 
@@ -204,23 +207,35 @@ class Board:
         """Take up the news of one run."""
         self.runs[progress.task, progress.method] = progress
 
-    def __rich__(self) -> Table:
-        """The runs at work, and how many are finished."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("method", "task", "", "done", "per second", "tokens", "cost", "left"):
-            table.add_column(column, justify="left" if column in ("method", "task") else "right", no_wrap=True)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """The runs at work, and how many are finished; a narrow terminal gets fewer columns, not cut numbers."""
         done = [p for p in self.runs.values() if p.stage == "done"]
-        for one in [p for p in self.runs.values() if p.stage != "done"][-SHOWN:]:
-            bar = ProgressBar(total=max(1, one.total), completed=one.done, width=20)
-            table.add_row(one.method, one.task, "learning" if one.stage == "fit" else bar, f"{one.done}/{one.total}",
-                          f"{one.rate:.1f}", f"{one.tokens:,}", dollars(one.cost), seconds(one.left))
-        table.add_row(f"{len(done)} finished", "", "", f"{sum(p.done for p in done)}", "",
-                      f"{sum(p.tokens for p in self.runs.values()):,}", "", "", style="dim")
-        return table
+        rows = [_progress(one) for one in [p for p in self.runs.values() if p.stage != "done"][-SHOWN:]]
+        last = [f"{len(done)} finished", "", "", f"{sum(p.done for p in done)}", "",
+                f"{sum(p.tokens for p in self.runs.values()):,}", "", ""]
+        wants = {name: max(floor, *(BAR if isinstance(row[i], ProgressBar) else cell_len(str(row[i])) for row in (*rows, last)))
+                 for i, (name, floor) in enumerate(COLUMNS.items())}
+        shown = fitting(wants, ("task", "per second", "tokens", "bar", "cost", "left"), options.max_width)
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in shown:
+            table.add_column("" if name == "bar" else name, justify="left" if name in ("method", "task") else "right",
+                             no_wrap=True, min_width=None if name == "method" else wants[name])
+        for row, style in (*((row, "") for row in rows), (last, "dim")):
+            table.add_row(*(cell for name, cell in zip(COLUMNS, row, strict=True) if name in shown), style=style)
+        yield table
 
 
-SHOWN = 12
-"""Runs that the live table shows at a time."""
+def _progress(one: Progress) -> list[Any]:
+    bar = ProgressBar(total=max(1, one.total), completed=one.done, width=BAR)
+    return [Text(one.method), Text(one.task), "learning" if one.stage == "fit" else bar, f"{one.done}/{one.total}",
+            f"{one.rate:.1f}", f"{one.tokens:,}", dollars(one.cost), seconds(one.left)]
+
+
+SHOWN, BAR = 12, 20
+"""Runs that the live table shows at a time, and how wide the bar of each is."""
+
+COLUMNS = {"method": 12, "task": 4, "bar": 0, "done": 7, "per second": 10, "tokens": 9, "cost": 7, "left": 8}
+"""Columns of the live table, and what each is wide at least, so that numbers that grow push nothing about."""
 
 
 @contextmanager

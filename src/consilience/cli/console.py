@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.cells import cell_len
@@ -66,13 +66,20 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
     rows = [["" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
     wants = {column: max(map(cell_len, [column, *(row[i] for row in rows)])) for i, column in enumerate(columns)}
     wants = {c: width if c in right or c == columns[0] else min(width, FOLDED) for c, width in wants.items()}
-    shown = list(columns)
-    for column in spare:
-        if sum(wants[c] + 2 for c in shown) - 2 > out().width:
-            shown.remove(column)
+    shown = fitting(wants, spare, out().width)
     _draw(shown, [[cell for cell, column in zip(row, columns, strict=True) if column in shown] for row in rows], title, right)
     if len(shown) < len(columns):
         say(f"too narrow here for: {', '.join(c for c in columns if c not in shown)}", style="dim")
+
+
+def fitting(wants: Mapping[str, int], spare: Sequence[str], width: int) -> list[str]:
+    """The columns, of these widths and two apart, that a terminal is wide enough for: it does without `spare`, the first ones
+    first."""
+    shown = list(wants)
+    for column in spare:
+        if sum(wants[c] + 2 for c in shown) - 2 > width:
+            shown.remove(column)
+    return shown
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, right: Sequence[str]) -> None:
