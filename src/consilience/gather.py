@@ -334,6 +334,7 @@ async def together(*work: Awaitable[T]) -> list[T]:
     purses = own.chains(len(work))
 
     async def chain(one: Awaitable[T], own: Purse) -> T:
+        """One of the awaitables, paid from a purse of its own."""
         purse.set(own)
         return await one
 

@@ -201,6 +201,7 @@ def write(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> Writte
 
 def _filled(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
     def fill(match: re.Match[str]) -> str:
+        """A field's value in its place; ConfigError for a place without a field."""
         name = match[1]
         if name not in fields:
             raise ConfigError(f"the wording has a place {{{name}}}, which is not among {sorted(fields)}")
@@ -215,6 +216,7 @@ def _filled(wording: Wording, fields: Mapping[str, str | Sequence[str]]) -> str:
 def items(pattern: str, texts: Sequence[str]) -> str:
     """A list field, item by item: `{number}` from 1, `{letter}` from A, `{text}`."""
     def one(i: int, text: str) -> str:
+        """One text in its numbered or lettered place."""
         values = {"number": str(i + 1), "letter": letter(i) if "{letter}" in pattern else "", "text": data(text)}
         return _PLACE.sub(lambda m: values.get(m[1], m[0]), pattern)
 

@@ -43,6 +43,7 @@ def remembered(function: Callable[..., V]) -> Callable[..., V]:
     known = lru_cache(maxsize=512)(function)
 
     def ask(*arguments: Any) -> V:
+        """The known value; arguments that cannot be hashed are computed anew."""
         try:
             return known(*arguments)
         except TypeError:       # tools and tool calls may hold dictionaries

@@ -17,7 +17,7 @@ from consilience.models.resolve import model, pool
 from consilience.reading import Choice
 from consilience.store import Store
 from consilience.team import Team
-from consilience.types import Draws, Request, Sampling
+from consilience.types import Draws, Request, Sampling, Wording
 from tests.models.faults import chat, error, faulty
 
 LOCAL = "openai:m@http://127.0.0.1:1/v1"
@@ -75,6 +75,17 @@ def test_equal_specs_share_their_limits() -> None:
         team = Team(MajorityVote(stop="never"), pool([spec, spec, spec]))
         run(team.generate(ASK))
         assert server.most_busy == 1 and len({body["seed"] for body in server.bodies}) == 3
+
+
+def test_values_made_in_python_are_as_good_as_texts() -> None:
+    made = model({"model": LOCAL, "price": Price(0.5, 1.5), "forms": {"answer": Wording("Q: {question}"), "fuse": Wording("{candidates}", "- {text}")}})
+    assert made.card.price == Price(0.5, 1.5) and made.card.forms["fuse"].item == "- {text}"
+    again = model(made.card.spec)
+    assert again.card == made.card and json.loads(made.card.spec)["forms"]["answer"]["text"] == "Q: {question}"
+
+
+def test_null_roles_are_none() -> None:
+    assert model({"method": "majority-vote", "members": [LOCAL], "roles": None}).card.name == "majority-vote"
 
 
 def test_recordings(recording: Path) -> None:
@@ -143,8 +154,13 @@ def test_checkpoints(tmp_path: Path) -> None:
     ({"method": "majority-vote", "members": [LOCAL], "optoins": {}}, "Did you mean 'options'"),
     ({"method": "majority-vot", "members": [LOCAL]}, "Did you mean 'majority-vote'"),
     ("{broken", "is not a member"),
+    ({"method": "majority-vote", "members": [LOCAL], "roles": ["judge"]}, "roles"),
+    ("majority-vote", "majority-vote is a method, no member"),
+    ({"model": "team.yaml", "name": "x"}, "team.yaml is a saved team; its options stand in its own file"),
+    ({"model": LOCAL, "forms": {"answer": 5}}, "forms.answer must be a text"),
 ])
 def test_errors(spec: Any, words: str, tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text(f"method: majority-vote\nmembers: [{LOCAL}]\n")
     with pytest.raises(ConfigError, match=words):
         model(spec, folder=tmp_path)
 

@@ -65,6 +65,7 @@ class _Bare(ast.NodeTransformer):
     """Drops docstrings, of fields too."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """None for a text that stands by itself."""
         constant = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if constant else node
 

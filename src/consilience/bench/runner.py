@@ -190,6 +190,7 @@ class _Bench:
         tally.tell("run")
 
         async def work() -> None:
+            """Answer questions until none is left."""
             while todo:
                 example = todo.pop()
                 wanted = extras | {"prompts"} if example.id in looked_at else extras

@@ -29,10 +29,12 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     pressed = False
 
     async def watched() -> T:
+        """The work, with its task where the signal finds it."""
         running.extend(task for task in [asyncio.current_task()] if task is not None)
         return await work
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        """Cancel the work; leave at once when that was asked for already, or nothing runs yet."""
         nonlocal pressed
         if pressed or not running:
             _leave()

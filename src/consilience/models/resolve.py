@@ -142,9 +142,10 @@ class Resolver:
                 return [plain(one) for one in entry]
             return json.dumps(entry) if isinstance(entry, Mapping) else entry
 
-        roles = {role: plain(entry) for role, entry in dict(spec.get("roles") or {}).items()}
-        content = {**spec, "members": plain(spec.get("members", []))} | ({"roles": roles} if roles else {})
-        return from_dict(content, self.pool, folder=self.folder)
+        whole: Mapping[str, Any] = {"members": [], "roles": {}, **spec}
+        roles = whole["roles"] or {}
+        roles = {role: plain(entry) for role, entry in roles.items()} if isinstance(roles, Mapping) else roles
+        return from_dict({**whole, "members": plain(whole["members"]), "roles": roles}, self.pool, folder=self.folder)
 
     def _local(self, text: str, options: dict[str, Any], spec: Spec) -> list[Model]:
         from consilience.models.local import LocalModel

@@ -55,6 +55,7 @@ class Comparing(ast.NodeTransformer):
     """Has `==` asked by `same`."""
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """A single `==` becomes a call of `same`."""
         self.generic_visit(node)
         if [*map(type, node.ops)] != [ast.Eq]:
             return node
@@ -85,10 +86,12 @@ def trouble(error: BaseException, left: tuple[str, CodeType], space: dict[str, o
 
 
 def main(mark: str, program: str, tests: str) -> None:
+    """Run the program, then every statement of the tests, and tell of each."""
     own, before, write, leave = vars(builtins), dict(vars(builtins)), os.write, os._exit
     space: dict[str, object] = {"__name__": "program"}
 
     def tell(what: str) -> None:
+        """A line that begins with the mark."""
         write(1, f"\n{mark}{what}\n".encode())
 
     steps, number = planned(tests), -1

@@ -79,6 +79,11 @@ def _question(table: TaskTable, place: int, why: str, asked: Mapping[tuple[str, 
             "r": entry["references"], "w": why, "a": answers}
 
 
+_SILENT: Mapping[str, Any] = {"model": "", "asked": "", "reading": None, "usage": [0, 0, 0], "seconds": 0.0, "cost": None, "draw": 0,
+                              "parts": (), "absent": (), "note": None, "prompt": ()}
+"""What a reply's tree does not say, as the file of traces leaves it out."""
+
+
 class _Pack:
     """Replies by number. Each is `[model, asked, text, reading, [calls, prompt, completion], seconds, cost, draw, parts,
     absent, note, prompt]`, with parts by number, and the prompt (-1 where it was not kept), whose messages are
@@ -92,11 +97,11 @@ class _Pack:
 
     def add(self, tree: Mapping[str, Any]) -> int:
         """The number of a reply."""
-        packed = [tree.get("model", ""), tree.get("asked", ""), _clip(tree["text"]), tree.get("reading"),
-                  tree.get("usage", [0, 0, 0]), round(tree.get("seconds", 0.0), 3), tree.get("cost"), tree.get("draw", 0),
-                  [self.add(part) for part in tree.get("parts", ())],
-                  [f"{who}: {reason}" for who, reason, _ in tree.get("absent", ())], tree.get("note") or 0, -1]
-        if tree.get("prompt"):
+        tree = {**_SILENT, **tree}
+        packed = [tree["model"], tree["asked"], _clip(tree["text"]), tree["reading"], tree["usage"], round(tree["seconds"], 3),
+                  tree["cost"], tree["draw"], [self.add(part) for part in tree["parts"]],
+                  [f"{who}: {reason}" for who, reason, _ in tree["absent"]], tree["note"] or 0, -1]
+        if tree["prompt"]:
             packed[-1] = self._number([[role, _clip(text), *name] for role, text, *name in tree["prompt"]], self.prompts)
         return self._number(packed, self.replies)
 

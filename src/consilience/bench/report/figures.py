@@ -54,6 +54,7 @@ class Axis:
 def costs(lines: Sequence[Standing]) -> Axis:
     """Dollars; where a price is unknown or all are free, tokens; where those are unknown too, calls."""
     def each(sums: Mapping[str, float], scale: int = 1) -> dict[str, float]:
+        """A sum per question of each line."""
         return {line.method: scale * sums[line.method] / max(1, line.questions) for line in lines}
 
     dollars = {line.method: line.cost or 0.0 for line in lines}

@@ -43,6 +43,7 @@ class KnowledgeCard(Method):
     """Longest paragraph."""
 
     def check(self, cast: Cast) -> None:
+        """Raises TeamError for more members than letters, from the top down."""
         if self.direction == "top-down":
             check_letters(f"{self.name} from the top down", "members", len(cast.members))
 

@@ -127,17 +127,17 @@ class _Ask:
         return runs
 
     async def _run(self, ids: Sequence[str]) -> dict[str, Reply]:
+        kept = 0
         try:
             replies = dict(zip(ids, await self._call(Draws(len(ids), self.number[ids[0]], self.stream)), strict=True))
             whole = [(one, reply) for one, reply in replies.items() if _whole(reply)]
             if whole:
                 replies.update(zip((one for one, _ in whole), await self.store.keep(whole), strict=True))
-            if len(whole) < len(ids):
-                self.store.release(ids)
+                kept = len(whole)
             return replies
-        except BaseException:
-            self.store.release(ids)
-            raise
+        finally:
+            if kept < len(ids):
+                self.store.release(ids)
 
     async def _call(self, draws: Draws) -> list[Reply]:
         if self.events is None:
