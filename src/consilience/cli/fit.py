@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from consilience.cli.console import err, say, say_json
 from consilience.cli.waiting import finish
@@ -43,7 +44,7 @@ def fit(
     folder = out or team.parent / f"{_stem(team)}-fitted"
     if folder.exists() and any(folder.iterdir()) and not (folder / "team.yaml").exists():
         raise ConfigError(f"{folder} holds something else than a team; name another folder with --out")
-    with err().status(f"learning from {len(dev)} questions of {task}"):
+    with err().status(f"learning from {len(dev)} questions of {escape(task)}"):
         fitted = fit_team(bound, dev, store)
     saved.save(fitted, folder)
     standing = dict(zip((m.card.name for m in fitted.members), fitted.standing or (), strict=False))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from consilience.cli.ask import find, worn
 from consilience.cli.console import err, say
@@ -43,6 +44,6 @@ def record(
     with worn(find(model), store) as asked:
         name = re.sub(r"[^\w.-]+", "-", f"{found.name}-{asked.card.name}")
         path = out or Path(f"{name}.jsonl")
-        with err().status(f"asking {asked.card.name} {len(examples)} questions"):
+        with err().status(f"asking {escape(asked.card.name)} {len(examples)} questions"):
             written = finish(write(asked, examples, path, draws=draws))
     say(f"{path}: {written} new answers of {asked.card.name}. Replay them with recorded:{path}#{asked.card.name}")
