@@ -7,7 +7,7 @@ from dataclasses import replace
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consilience.errors import ConfigError
@@ -41,6 +41,8 @@ MARKS = ("<<<", ">>>", "<|", "</s>", "<s>", "<<SYS>>", "[INST]", "[SYSTEM_PROMPT
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
+@example("<<SYS>>>").via("the end of one mark is the beginning of another")
+@example("<s>>>").via("likewise")
 def test_no_text_can_end_its_quotation_where_hidden_characters_are_dropped_and_wide_ones_made_narrow(text_: str) -> None:
     seen = normalize("NFKC", re.sub("[\u200b\ufeff]", "", data(text_)))
     assert not any(mark in seen for mark in MARKS[:3]) and not any(mark in data(text_).replace("\u200b", "") for mark in MARKS)

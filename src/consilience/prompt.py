@@ -237,7 +237,11 @@ def data(text: str, limit: int = PEER_CHARACTERS) -> str:
         return text
     text = clip(text, limit)
     seen = _HIDDEN.sub("", text)
-    return _DELIMITER.sub(_apart, seen) if _DELIMITER.search(seen) else text
+    if not _DELIMITER.search(seen):
+        return text
+    while _DELIMITER.search(seen):      # what is left of one mark may begin another, as in `<<SYS>>>`
+        seen = _DELIMITER.sub(_apart, seen)
+    return seen
 
 
 def _apart(match: re.Match[str]) -> str:
