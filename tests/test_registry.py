@@ -97,6 +97,16 @@ def test_types_of_a_file_mean_the_same_with_and_without_put_off_annotations(tmp_
     assert build(cls, {"games": 2, "trust": 0.5, "mode": "b"}).options() == {"games": 2, "trust": 0.5, "mode": "b"}
 
 
+@pytest.mark.parametrize(("wrong", "told"), [
+    (("@dataclass(frozen=True)\n", ""), "is no dataclass: put @dataclass"),
+    (("    level: ClassVar = Level.TEXT\n", ""), "mine has no level; it needs one"),
+])
+def test_what_a_method_of_ones_own_lacks_is_named(tmp_path: Path, wrong: tuple[str, str], told: str) -> None:
+    (tmp_path / "mine.py").write_text(OWN.format(later="", name="trust").replace(*wrong))
+    with pytest.raises(ConfigError, match=told):
+        method(f"{tmp_path}/mine.py:Mine")
+
+
 def test_files_of_one_name_in_two_folders_do_not_meet(tmp_path: Path) -> None:
     found = []
     for folder, name in (("one", "trust"), ("two", "doubt")):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 
 from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.gather import Members
+from consilience.method import Level, Method
 from consilience.methods.text.majority_vote import MajorityVote
 from consilience.methods.text.panel import Panel
 from consilience.reading import Choice
@@ -44,6 +47,18 @@ def test_what_cannot_be_a_team_says_what_would(method: Any, members: Any, roles:
 
 def test_one_model_is_a_team_of_one() -> None:
     assert Team(MajorityVote(), Scripted("a", ["A"])).ask(QUESTION).reading == "A"
+
+
+def test_a_method_that_gives_no_reply_is_named() -> None:
+    @dataclass(frozen=True)
+    class Mute(Method):
+        level: ClassVar = Level.TEXT
+
+        async def run(self, request: Request, members: Members) -> Any:
+            return (await members[0].ask(request)).text
+
+    with pytest.raises(TeamError, match="mute: its run must give a Reply or a Last, got str"):
+        Team(Mute(), [Scripted("a", ["A"])]).ask(QUESTION)
 
 
 def test_fit_asks_for_the_dev_split() -> None:

@@ -189,7 +189,9 @@ class Method(ABC):
             cls.name = kebab(cls.__name__)
 
     def __post_init__(self) -> None:
-        """ConfigError for a `Count` below 1 or a `Share` that is none."""
+        """ConfigError for a `Count` below 1 or a `Share` that is none, and for a method without a level."""
+        if not hasattr(self, "level"):
+            raise ConfigError(f"{self.name} has no level; it needs one, as in `level: ClassVar = Level.TEXT`")
         for option in fields(self):
             value = getattr(self, option.name)
             if _is(option.type, "Count", Count) and not value >= 1:

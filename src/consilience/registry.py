@@ -108,6 +108,8 @@ def _own(name: str) -> type[Method]:
     cls = getattr(module, attribute)
     if not _is_method(cls):
         raise ConfigError(f"{name!r} is not a Method.{did_you_mean(attribute, own)}")
+    if "__dataclass_fields__" not in vars(cls):
+        raise ConfigError(f"{name!r} is no dataclass: put @dataclass(frozen=True) above it")
     return cls  # type: ignore[no-any-return]
 
 

@@ -207,7 +207,10 @@ class Team:
         members = self._cast(run)
         try:
             with self._speaking():
-                return await (self._keeper or self.method).run(request, members)
+                outcome = await (self._keeper or self.method).run(request, members)
+            if not isinstance(outcome, Reply | Last):
+                raise TeamError(f"{self.method.name}: its run must give a Reply or a Last, got {type(outcome).__name__}")
+            return outcome
         except (ModelError, NoAnswerError) as error:
             if purse.get() is None or error.reason != "budget":
                 raise

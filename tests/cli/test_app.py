@@ -69,6 +69,7 @@ def test_an_unforeseen_error_exits_1_without_a_traceback(tmp_path: Path, monkeyp
     monkeypatch.setattr("consilience.cli.lists.everyone", lambda: 1 / 0)
     result = call("pool")
     assert result.exit_code == 1 and "ZeroDivisionError" in result.stderr and "--debug" in result.stderr
+    assert "unforeseen, in test_app.py, line " in result.stderr
 
 
 def test_ctrl_c_leaves_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,8 +97,14 @@ def _tell(error: BaseException, command: str) -> int:
         line = f"{error.filename or 'a file'} cannot be read or written: {error.strerror}"
         line += f". Make room. {RESUMES.get(command, '')}".rstrip() if error.errno in FULL else ""
     err().print("[bold red]error:[/] ", end="")
-    whisper(line if known else f"{type(error).__name__}: {line} (unforeseen; --debug shows where)", style="")
+    whisper(line if known else f"{type(error).__name__}: {line} (unforeseen, {_place(error)}; --debug shows the way there)", style="")
     return WRONG if known else 1
+
+
+def _place(error: BaseException) -> str:
+    """The file and line where an error came up."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere in Python"
 
 
 app = typer.Typer(cls=Edge, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
