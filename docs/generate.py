@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -58,8 +59,16 @@ def _example(name: str) -> Callable[[], str]:
     return partial(results, name, f"`consilience bench examples/{name}.yaml`")
 
 
+def prefixes() -> str:
+    """How much of their prompts the text methods share, measured with scripted members."""
+    sys.path.insert(0, str(ROOT))
+    from tests.methods.prefixes import table
+
+    return table()
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
-    "methods": methods, "extras": extras, "results": results,
+    "methods": methods, "extras": extras, "results": results, "prefixes": prefixes,
     **{f"results-{name}": _example(name) for name in ("decoding", "routing", "small_and_large")}}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os.path import commonprefix
 
 import torch
 from torch import Tensor
@@ -13,6 +14,12 @@ from consilience.decode.slots import TOKENS, Slots, bucket
 
 PREFILL = 4096
 """Most tokens, padding included, of one forward that catches up."""
+ALIKE = 64
+"""Tokens with which prompts must begin alike to be read together so far."""
+WORTH = 256
+"""Tokens that this must save."""
+LEFT = 16
+"""Tokens that are left of each, at least: one or two alone take another path through a model, with other last bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Feed:
         parts: list[Tensor] = []
         states_parts: list[Tensor] = []
         order: list[int] = []
-        for chunk in _chunks(self._jobs(places, pending)):
+        for chunk in _chunks(self._begun(self._jobs(places, pending), last)):
             got, state = self.slots.push_with_states([j.place for j in chunk], [j.ids for j in chunk], last=last, states=states)
             got = got[:, None, :self.vocabulary] if last == 1 else got[..., :self.vocabulary]
             if got.shape[1] < last:
@@ -96,11 +103,34 @@ class Feed:
                 shared.setdefault(tuple(ids), []).append((index, place))
         return jobs + [_Job(*same[0], ids, tuple(same[1:])) for ids, same in shared.items()]
 
+    def _begun(self, jobs: list[_Job], last: int) -> list[_Job]:
+        """The jobs, once what empty rows begin with alike is read by one of them and copied to the others."""
+        left = {job.index: job for job in jobs}
+        for run, size in _alike([job for job in jobs if not self.slots.length[job.place]], max(last, LEFT)):
+            if (len(run) - 1) * size < WORTH:
+                continue
+            self.slots.push([run[0].place], [run[0].ids[:size]])
+            self.slots.fork(run[0].place, [job.place for job in run[1:]])
+            left |= {job.index: replace(job, ids=job.ids[size:]) for job in run}
+        return list(left.values())
+
     def settle(self, place: int, row: Row) -> None:
         """Forget what the row has not kept."""
         surplus = self.slots.length[place] - row.settled(self.member)
         if surplus > 0:
             self.slots.rollback(place, surplus)
+
+
+def _alike(jobs: list[_Job], least: int) -> Iterator[tuple[list[_Job], int]]:
+    """Jobs in runs that begin alike, and how many tokens of a run are the same; `least` of each are left."""
+    run, size = list[_Job](), 0
+    for job in sorted(jobs, key=lambda job: tuple(job.ids)):
+        same = min(size, len(job.ids) - least, len(commonprefix([tuple(run[-1].ids), tuple(job.ids)]))) if run else 0
+        if same < ALIKE:
+            yield run, size
+            run, same = [], len(job.ids) - least
+        run, size = [*run, job], same
+    yield run, size
 
 
 def _chunks(jobs: list[_Job]) -> Iterator[list[_Job]]:
