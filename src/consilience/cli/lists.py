@@ -244,7 +244,7 @@ def pool(
         show_table(["member", *(["group"] if grouped else []), "parameters", "$ per M tokens", "powers", "about"],
                    [[m.card.name, *([group] if grouped else []), f"{m.card.parameters:,}" if m.card.parameters else "",
                      _price(m), ", ".join(sorted(m.card.powers)) or "text only", m.card.description]
-                    for m, group in found.items()], right=["parameters"])
+                    for m, group in found.items()], right=["parameters"], spare=["powers", "parameters", "$ per M tokens"])
         if grouped:
             say("\n`nursery` alone means the first group; nursery/NAME is one member, nursery:GROUP a group. The control "
                 "is shown beside teams and plays in none.", style="dim")
