@@ -21,6 +21,13 @@ CITIES = Choice(4, ("Paris", "Rome", "Berlin", "Prague"))
     ("The answer is (A).\nWait, no. The answer is (C).", "C"), ("A. red\nB. blue\nC. green\nD. gray", None),
     ("The drug of choice is:\nA) one\nB) two", None), ("Candidate B is better.", "B"), ("Neither A nor B.", None), ("", None),
     ("I think it is a matter of taste.", None), ("Answer A is wrong. Answer B is right.", "B"), ("A, B, C, D", None),
+    ('The answer is "C"', "C"), ("The answer is \u2018C\u2019.", "C"), ("The answer is 'A and C'.", None), ("The answer is <C>", "C"),
+    ("Hm.\n<answer>C</answer>", "C"), ("<answer>\n(C) green\n</answer>", "C"), ("<answer>A or C</answer>", None),
+    ("c", "C"), ("(c)", "C"), ("c.", "C"), ("no", None), ("\uff23", "C"), ("The answer is \uff08\uff23\uff09", "C"),
+    ("It is not (C).", None), ("The answer cannot be C.", None), ("The answer can't be C.", None), ("The answer is definitely C", "C"),
+    ("The answer is most likely to be (C).", "C"), ("The answer is probably not C.", None), ("I think it's C.", "C"), ("I'd go with C", "C"),
+    ("Thus, it must be (C).", "C"), ("I'd say A or C.", None), ("So A and C.", None), ("I would choose a green one.", None),
+    ("The answer is (A) or (C). However, option (C) seems more appropriate.", "C"),
 ])
 def test_letters(text: str, letter: str | None) -> None:
     assert Choice(4).read(text) == letter

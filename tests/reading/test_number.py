@@ -15,6 +15,10 @@ from consilience.reading.number import number, written
     ("$1,200.", "1200"), ("3/4", "0.75"), ("2/3", "2/3"), ("about 12 or 13", "13"), ("1.234,5", "1234.5"), ("\u22125", "-5"),
     ("-$5", "-5"), ("$-5", "-5"), ("1 1/2", "1.5"), ("12%", "12"), ("1e3", "1000"), (".5", "0.5"), (r"\frac{1}{2}", "0.5"),
     (r"20,\!000", "20000"), ("1,00,000", "100000"), ("42.0", "42"), ("5 - 3 = 2", "2"), ("10-5", "5"), ("none", None), ("1/0", None),
+    ("1.5 \u00d7 10^3", "1500"), (r"3.2 \times 10^{4}", "32000"), ("2 x 10^-3", "0.002"), ("10\u2076", "1000000"), ("10^6", "1000000"),
+    ("1e6.", "1000000"), ("1 000 000", "1000000"), ("1\u00a0000", "1000"), ("12\u2009345.5", "12345.5"), ("1'234'567", "1234567"),
+    ("1_000", "1000"), ("2019 300", "300"), ("\u00bd", "0.5"), ("3\u00bd", "3.5"), ("12 m\u00b2", "12"), ("x^2", None), ("2^10", None),
+    ("2^10 = 1024", "1024"), ("-0.0", "0"), ("\uff14\uff12", "42"), ("\u0663\u0664", "34"),
 ])
 def test_notation(text: str, value: str | None) -> None:
     assert number(text) == value
@@ -27,7 +31,8 @@ def test_notation(text: str, value: str | None) -> None:
     ("How many are left of 12?", None), ("Calculate the total of 5 and 6.", None), ("I cannot help with that", None), ("", None),
     ("<think>7</think>8", "8"), ("<think>7", None), ("8+1=9, 9+3=12; answer: 1529", "1529"), ("The answer is not 5. It is 6.", "6"),
     ("If she has 3 and buys 2, she has 5.", "5"), ("Let x be the count. Then x = 5.", "5"), ("What she has left is 5.", "5"),
-    ("First, calculate 2 * 3 = 6. So there are 6.", "6"),
+    ("First, calculate 2 * 3 = 6. So there are 6.", "6"), ("So it is not 5.", None), ("\u00bd", "0.5"), ("<answer>42</answer>", "42"),
+    ("The answer is 1.5 \u00d7 10^3 m.", "1500"),
 ])
 def test_which_number_is_meant(text: str, value: str | None) -> None:
     assert Number().read(text) == value

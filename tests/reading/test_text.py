@@ -47,6 +47,7 @@ def test_the_first_json_document_is_the_reply(text: str, value: str | None) -> N
     ("So the answer is 42.", "42."), ("**Final Answer:**\n\nx = 2", "x = 2"), ("The answer is not clear.", None),
     ("The answer is 1. No, the answer is 2.", "2."), ("A: 05/01/2021", "05/01/2021"), ("work\n#### 18", "18"),
     ("The answer is Not My Responsibility", "Not My Responsibility"), ("nothing here", None),
+    ("I say\n<answer>gold</answer>", "gold"), ("<answer>a</answer> or <Final_Answer> b </Final_Answer>", "b"), ("an empty <answer></answer>", None),
 ])
 def test_the_stated_span(text: str, span: str | None) -> None:
     assert stated(plain(text)) == span

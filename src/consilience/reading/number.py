@@ -15,16 +15,26 @@ from consilience.reading.text import cut, json_answer, plain, sets, stated, visi
 ABSOLUTE, RELATIVE = 1e-6, 1e-4
 """Tolerances against a reference that is no integer; an integer must be met exactly (to `ABSOLUTE`)."""
 
-_DIGITS = r"(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][+-]?\d{1,3}(?![\w.]))?"
+_DIGITS = r"(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w|\.\d))?"
 _NUMBER = re.compile(
     r"((?<![\w)\]}])-)?\s?(?:[$\u20ac\u00a3\u00a5]\s?(-)?)?"
     rf"((?<![\w.]){_DIGITS})(?:(\s\d+)?\s?/\s?(\d+(?![\d.,]*\d)))?")
 _FRAC = re.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
-_NOISE = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2011": "-", "\u202f": None, "\u00a0": " "})
+_NOISE = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2011": "-", "\u202f": None, "\u00a0": " ", "\u2044": "/"})
 _THOUSANDS = re.compile(r"(\d)(?:\\!|\{,\}|,\\!|\\,)(?=\d{3})")
+_GROUPS = re.compile(r"(?<![\w.,])\d{1,3}(?:([\u00a0\u2009'\u2019_])\d{3}(?:\1\d{3})*| \d{3}(?: \d{3})+)(?![\w'\u2019])")
+"""Thousands marked by thin or hard spaces, apostrophes or underscores; by plain spaces where there are two or more."""
+_VULGAR = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+_RAISED = re.compile(r"(?<=\d)[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_TIMES = r"\s*(?:[x*\u00d7\u00b7]|\\times|\\cdot)\s*"
+_SCIENTIFIC = re.compile(rf"(?<![\w.^])(?:(\d+(?:\.\d+)?){_TIMES})?10\s?\^\s?\{{?([+-]?\d{{1,3}})\}}?(?![\w.]*\d)")
+_POWER = re.compile(r"(?<![\w.])[\w.]+\s?\^\s?(?:\{[^{}]*\}|\(?[+-]?\w+\)?)")
+"""What is raised to a power is no number, nor is the power."""
 _OPERATOR = re.compile(r"[()\s]*(?:[*+\-x\u00d7\u00f7/^]|\\times|\\cdot|\\div)[()\s$]*")
 _WORKING = re.compile(r"\d[\s)]*(?:=|[*+\u00d7\u00f7]\s*[($]*\d)")
 """A calculation where a JSON field should hold a number."""
+_DENIED = re.compile(r"(?:\bnot|n['\u2019]t)\s+\$?-?\d[\d.,]*\W*\Z", re.IGNORECASE)
+"""The answer is not this number."""
 _FAR = 400
 """Without an answer phrase, the number is looked for in so many last characters."""
 
@@ -120,8 +130,12 @@ def number(text: str) -> str | None:
 def _tidy(text: str) -> str:
     if "\\" in text or "{" in text:
         text = _FRAC.sub(r" \1/\2", _THOUSANDS.sub(r"\1,", text))
+    text = _GROUPS.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     if not text.isascii():
+        text = _RAISED.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", _VULGAR.sub(" ", text))
         text = unicodedata.normalize("NFKC", text.translate(_NOISE)).translate(_NOISE)
+    if "^" in text:
+        text = _POWER.sub(" ", _SCIENTIFIC.sub(lambda found: f"{found[1] or 1}e{found[2]}", text))
     return text
 
 
@@ -186,8 +200,8 @@ def _closing(text: str) -> str | None:
     """The last number of the last sentence that has one; none when that sentence asks."""
     if sets(text):
         return None
-    tail = text if len(text) <= _FAR else text[-_FAR:].partition(" ")[2]
+    tail = _tidy(text if len(text) <= _FAR else text[-_FAR:].partition(" ")[2])
     for sentence in reversed(re.split(r"(?<=[.!?])\s+(?=[A-Z(*])|\n", tail)):
         if any(c.isdigit() for c in sentence):
-            return None if sets(sentence.strip()) else number(_after_equals(sentence))
+            return None if sets(sentence.strip()) or _DENIED.search(sentence) else number(_after_equals(sentence))
     return None

@@ -26,6 +26,8 @@ _TAIL = re.compile(
     rf"|{_ABBREVIATION}(?<!\.)\.\s+(?=[A-Z])")
 _SENTENCE = re.compile(rf"{_ABBREVIATION}(?:\.|[!?])\s+(?=\S)")
 
+_TAGS = re.compile(r"<(?:final[_ ]?)?answer>((?:(?!<(?:final[_ ]?)?answer>).){1,4000}?)</(?:final[_ ]?)?answer>", re.IGNORECASE | re.DOTALL)
+
 _REFUSED = (
     "help|assist|answer|provide|comply|do\\s+(?:that|this)|determine|say|give|discuss|fulfil|complete|respond|engage|support"
     "|tell|continue|access|create|write|generate|share|find|know")
@@ -80,6 +82,12 @@ def boxed(text: str) -> str | None:
                 return _whole(text, open_, inside).strip()
         at = text.rfind("box", 0, at)
     return None
+
+
+def tagged(text: str) -> str | None:
+    """Contents of the last `<answer>...</answer>`, or None."""
+    found = _TAGS.findall(text) if "nswer>" in text or "NSWER>" in text else []
+    return found[-1].strip() or None if found else None
 
 
 def _whole(text: str, open_: int, inside: str) -> str:
@@ -141,11 +149,13 @@ def cued(text: str) -> str | None:
 
 
 def stated(text: str) -> str | None:
-    """The span in which a visible reply states its answer: JSON field, box, `####` line, answer phrase; else None."""
+    """The span in which a visible reply states its answer: JSON field, box, `<answer>`, `####` line, answer phrase; else None."""
     found = json_answer(text)
     if found is not None:
         return found.strip()
     found = boxed(text) if "box" in text else None
+    if found is None:
+        found = tagged(text)
     if found is not None:
         return found
     if "####" in text:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from consilience.reading.base import ByKey
 from consilience.reading.text import last_sentence, plain, refuses, stated, visible
 
-_WORD = re.compile(r"\b(yes|no|true|false)\b(?!\s+(?:one|way|idea|doubt|longer|more)\b)", re.IGNORECASE)
-_LEADING = re.compile(r"\W*(yes|no|true|false)\b(?!\s+(?:one|or|way|idea|doubt)\b)", re.IGNORECASE)
+_WORD = re.compile(r"((?:\bnot|n['\u2019]t)\s+)?\b(yes|no|true|false)\b(?!\s+(?:one|way|idea|doubt|longer|more)\b)", re.IGNORECASE)
+_LEADING = re.compile(r"\W*(yes|no|true|false)\b(?!\s+(?:one|or|way|idea|doubt|and\s+(?:yes|no|true|false))\b)", re.IGNORECASE)
+
+
+_OTHER = {"yes": "no", "no": "yes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def _plain(word: str) -> str:
 
 
 def _one(span: str) -> str | None:
-    found = {_plain(word) for word in _WORD.findall(span)}
+    found = {_plain(word) if not denied else _OTHER[_plain(word)] for denied, word in _WORD.findall(span)}
     leading = _LEADING.match(span)
     if leading and not re.match(r"\W*\w+\W+or\b", span):
         return _plain(leading[1])
