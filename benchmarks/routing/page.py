@@ -323,7 +323,7 @@ def draw(played: Played, path: Path) -> None:
     for axis, (game, rows) in zip(axes.flat, priced, strict=False):
         _panel(axis, game, rows)
     figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=80, bbox_inches="tight")
     plt.close(figure)
 
 
@@ -333,6 +333,7 @@ def _panel(axis: Any, game: Game, rows: Sequence[Row]) -> None:
     costs = [r.cost.value for r in members if r.cost]
     if max(costs) > 20 * min(costs):
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
     oracle = next(r for r in rows if r.name == "oracle")
     axis.axhline(oracle.quality.value, color="0.8", linestyle=":", linewidth=1)
     axis.annotate("oracle", (0.02, oracle.quality.value), xycoords=("axes fraction", "data"), fontsize=7, color="0.5", va="bottom")
@@ -347,9 +348,10 @@ def _panel(axis: Any, game: Game, rows: Sequence[Row]) -> None:
         axis.scatter(cost, score, color=color, s=6)
     axis.set_title(game.source.name, fontsize=9)
     axis.set_xlabel("US dollars per 1,000 questions", fontsize=7)
-    axis.set_ylabel("score", fontsize=7)
+    axis.set_ylabel("score, %", fontsize=7)
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     axis.tick_params(labelsize=7)
-    axis.legend(fontsize=6, loc="lower right")
+    axis.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)     # it covers no point
 
 
 def _dense(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
