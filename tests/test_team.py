@@ -14,11 +14,12 @@ from consilience.errors import ModelError, NoAnswerError, TeamError
 from consilience.gather import Members
 from consilience.method import Level, Method
 from consilience.methods.text.majority_vote import MajorityVote
+from consilience.methods.text.mixture_of_agents import MixtureOfAgents
 from consilience.methods.text.panel import Panel
 from consilience.reading import Choice
 from consilience.tasks import task
 from consilience.team import Team, run_sync
-from consilience.types import Draws, Request
+from consilience.types import Draws, Event, Request, Scope
 from tests.members import Scripted, down
 
 QUESTION = Request.of("Which?", form="answer", format=Choice(3))
@@ -102,6 +103,30 @@ def test_second_draw_of_a_team_uses_a_stream_of_its_own() -> None:
     team = Team(MajorityVote(), [Watching("a", ["A"])])
     asyncio.run(team.generate(QUESTION, Draws(2)))
     assert seen[0] == "" and seen[1] != ""
+
+
+@pytest.mark.parametrize("pieces", [0, 2])
+def test_a_stream_that_falls_silent_ends(pieces: int) -> None:
+    """Before its first piece another member is asked; after it, what was said cannot be taken back."""
+    class Silent(Scripted):
+        async def stream(self, request, draw=Draws(), scope=None):  # type: ignore[no-untyped-def, override]
+            for _ in range(pieces):
+                await asyncio.sleep(.06)
+                yield Event("delta", "so ")
+            await asyncio.sleep(60)
+    team = Team(MixtureOfAgents(layers=1, timeout=.1), [Scripted("b", ["B"]), Scripted("c", ["C"])], aggregator=Silent("a", ["A"]))
+    heard: list[Event] = []
+
+    async def listen() -> None:
+        async for event in team.stream(QUESTION, scope=Scope(live=True)):
+            heard.append(event)
+    if pieces:
+        with pytest.raises(ModelError, match="a took longer than 0.1 seconds"):
+            asyncio.run(listen())
+        assert [event.text for event in heard if event.kind == "delta"] == ["so "] * pieces
+    else:
+        asyncio.run(listen())
+        assert heard[-1].reply is not None and heard[-1].reply.text == "B" and heard[-1].reply.absent[0].reason == "timeout"
 
 
 @pytest.mark.parametrize("copies", [1, 2])

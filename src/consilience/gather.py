@@ -144,16 +144,16 @@ class Member:
         return first
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        """The next draw of this request as it comes: deltas, then `done` with the reply that `ask` would give."""
+        """The next draw of this request as it comes: deltas, then `done` with the reply that `ask` would give. While somebody
+        waits, the timeout is the longest silence: ModelError."""
         asked = stage_of(request)
         started, order = clock.get(), self.run.begin(self.name, asked)
         draw = Draws() if request.sampling.greedy else Draws(
             1, self.copy + self._take(request, 1) * self.copies, self.run.stream)
         with granted([self], [request], 1) as [grant]:
             async with streaming(self.model, request, draw, self._scope(grant)) as stream:
-                events, begun = aiter(stream), False
-                while (event := await (anext(events, None) if begun else self._in_time(anext(events, None)))) is not None:
-                    begun = begun or event.kind == "delta"
+                events = aiter(stream)
+                while (event := await self._in_time(anext(events, None))) is not None:
                     if event.kind == "done" and event.reply is not None:
                         reply = _read(event.reply, request, asked, started)
                         self._note(order, reply, lambda: sent(request, self.card))
