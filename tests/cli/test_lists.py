@@ -97,3 +97,24 @@ def test_pools(tmp_path: Path) -> None:
     assert "name: bob" in one and "fingerprint: " in one
     wrong = call("pool", f"recorded:{path}#bop")
     assert wrong.exit_code == 2 and "Did you mean 'bob'" in wrong.stderr
+
+
+def test_pools_and_tasks_for_eyes(tmp_path: Path) -> None:
+    path = recording(tmp_path)
+    shown = call("pool", f"recorded:{path}").stdout
+    assert all(name in shown for name in ("member", "ann", "bob", "cid", "text only")) and "group" not in shown.split("\n")[0]
+    everyone = call("pool").stdout
+    assert "generalist" in everyone and "group" in everyone.split("\n")[0] and "`nursery` alone means the first group" in everyone
+    one = call("pool", "generalist").stdout
+    assert "name: generalist" in one and "parameters: " in one and "about: generalist" in one
+    wrong = call("pool", "generalst")
+    assert wrong.exit_code == 2 and "unknown pool or model 'generalst'" in wrong.stderr
+    tasks = call("tasks").stdout
+    assert "nursery/arith" in tasks and "hub:org/name" in tasks
+    told = call("tasks", f"recorded:{path}").stdout
+    assert "answer formats: number" in told and "dev: " in told and "left out" not in told
+
+
+def test_one_method_as_json(tmp_path: Path) -> None:
+    told = json.loads(call("methods", "cascade", "--json").stdout)
+    assert told["name"] == "cascade" and told["level"] == "route" and {o["name"] for o in told["options"]} >= {"order", "quantile"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -264,7 +264,7 @@ def look_up(name: str) -> list[Model]:
 
     if ":" in name or "/" in name or name == "nursery" or Path(name).exists():
         return list(resolve(name))
-    members: Mapping[str, Model] = {m.card.name: m for m in resolve("nursery")}
+    members = {m.card.name: m for m in everyone()}
     if name not in members:
         raise ConfigError(f"unknown pool or model {name!r}.{did_you_mean(name, [*members, 'nursery'])}")
     return [members[name]]
