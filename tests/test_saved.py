@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,3 +208,20 @@ def test_a_role_with_the_name_of_something_else_is_no_role(tmp_path: Path, role:
 def test_a_number_without_end_is_saved_as_one(tmp_path: Path) -> None:
     team = Team(MajorityVote(timeout=float("inf")), [*resolve("a"), *resolve("b")])
     assert saved.load(saved.save(team, tmp_path), resolve).card.fingerprint == team.card.fingerprint
+
+
+def test_what_is_no_team_or_of_no_file_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="a is not a team, so there is nothing to save; its spec is 'script:a'"):
+        saved.save(Named("a", ["A"]), tmp_path / "x")
+    space: dict[str, object] = {"__name__": "__main__", "MajorityVote": MajorityVote}
+    exec("class Typed(MajorityVote): pass", space)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")        # as it is where somebody types
+    with pytest.raises(ConfigError, match="method 'typed' was defined in a session, not in a file"):
+        saved.save(Team(space["Typed"](), [Named("a", ["A"])]), tmp_path / "y")     # type: ignore[operator]
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_member_that_became_several_is_named(tmp_path: Path) -> None:
+    saved.save(Team(MajorityVote(), [Named("a", ["A"])]), tmp_path / "t")
+    with pytest.raises(ConfigError, match="a was one member and is now 2"):
+        saved.load(tmp_path / "t", lambda spec: [Named("a", ["A"]), Named("b", ["A"])])

@@ -10,6 +10,7 @@ import pytest
 
 from consilience.errors import StoreError
 from consilience.store import Store
+from consilience.store.database import explain
 
 
 def test_a_new_store_makes_its_folder(tmp_path: Path) -> None:
@@ -96,3 +97,25 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_place_where_nothing_can_be_written_is_refused() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         Store("/proc/nowhere/a.db")
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.db")
+    store.close()
+    with pytest.raises(StoreError, match="a.db: .*closed"):
+        store.count()
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (sqlite3.OperationalError("attempt to write a readonly database"), "cannot be opened for writing .*Check the folder and its permissions"),
+    (sqlite3.OperationalError("unable to open database file"), "cannot be opened for writing"),
+    (sqlite3.OperationalError("database is locked"), "locked by another program for .* s. Close that program"),
+    (sqlite3.OperationalError("database or disk is full"), "What was stored before is safe; make room"),
+    (sqlite3.OperationalError("disk I/O error"), "What was stored before is safe"),
+    (sqlite3.DatabaseError("database disk image is malformed"), "is damaged or not a store .*Move it aside"),
+    (sqlite3.OperationalError("no such table: draws"), "a.db: no such table: draws."),
+    (PermissionError(13, "Permission denied"), "a.db cannot be opened: Permission denied."),
+])
+def test_every_error_of_the_file_says_what_to_do(error: Exception, words: str) -> None:
+    with pytest.raises(StoreError, match=words):
+        raise explain(error, Path("a.db"))

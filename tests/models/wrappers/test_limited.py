@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from consilience.errors import ModelError
 from consilience.model import Verify
 from consilience.models.openai import Endpoint
 from consilience.models.wrappers import Limited, Limits
 from consilience.models.wrappers.limited import Rate, prompt_tokens
 from consilience.types import Draws, Message, Request, Sampling
-from tests.members import Scripted
+from tests.members import Scripted, down
 from tests.models.faults import chat, faulty
 
 ASK = Request.of("why?", sampling=Sampling(max_tokens=100))
@@ -78,3 +79,25 @@ def test_powers_and_several_draws_are_counted() -> None:
     run(power.verify(ASK, ["a"]))
     run(model.generate(ASK, Draws(9)))
     assert model._requests is not None and 89.9 < model._requests._level < 91
+
+
+def test_streams_wait_for_their_turn_and_settle() -> None:
+    async def text(model: Any) -> str:
+        return "".join([event.text async for event in model.stream(ASK) if event.kind == "delta"])
+
+    async def work() -> None:
+        model = Limited(Scripted("a", ["one two three"]), Limits(concurrency=1, tokens_per_minute=10_000))
+        assert await asyncio.gather(*(text(model) for _ in range(80))) == ["one two three"] * 80
+        assert model._tokens is not None and model._tokens.take(0) == 0 and model._tokens._level > 9_000
+        again = model.again(Scripted("b", ["x"]))
+        assert isinstance(again, Limited) and again.limits == model.limits and again._tokens is not model._tokens
+    run(work())
+
+
+def test_a_stream_that_fails_gives_its_place_back() -> None:
+    async def work() -> None:
+        model = Limited(down("a"), Limits(concurrency=1))
+        for _ in range(3):
+            with pytest.raises(ModelError, match="a is down"):
+                [event async for event in model.stream(ASK)]
+    run(work())

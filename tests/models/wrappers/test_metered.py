@@ -44,3 +44,19 @@ def test_unknown_prices_and_failures_are_told() -> None:
                 await Metered(down("b"), meter).generate(ASK)
         assert meter.unpriced == 1 and meter.known_cost is None and meter.failures == {"down": 2}
     run(work())
+
+
+def test_failures_of_streams_and_powers_are_counted() -> None:
+    def gone(text: str) -> float:
+        raise ModelError("gone", reason="timeout")
+
+    async def work() -> None:
+        meter = Meter()
+        with pytest.raises(ModelError):
+            [event async for event in Metered(down("b"), meter).stream(ASK)]
+        power = Metered(Scripted("a", ["x"], scores=gone), meter).power(Verify)
+        assert power is not None
+        with pytest.raises(ModelError):
+            await power.verify(ASK, ["a"])
+        assert meter.failures == {"down": 1, "timeout": 1} and meter.usage.calls == 0
+    run(work())
