@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from consilience.errors import ModelError, NoAnswerError, TeamError
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.gather import Members
 from consilience.method import Level, Method
 from consilience.methods.text.majority_vote import MajorityVote
@@ -60,6 +60,14 @@ def test_a_method_that_gives_no_reply_is_named() -> None:
 
     with pytest.raises(TeamError, match="mute: its run must give a Reply or a Last, got str"):
         Team(Mute(), [Scripted("a", ["A"])]).ask(QUESTION)
+
+
+def test_texts_in_place_of_requests_and_formats_say_what_would_do() -> None:
+    team = Team(MajorityVote(), [Scripted("a", ["A"])])
+    with pytest.raises(TeamError, match=r"expected a request, Request.of\('Which\?'\); team.ask takes a text"):
+        asyncio.run(team.generate("Which?"))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"such as consilience.reading.Number\(\), got 'number'"):
+        Request.of("Which?", format="number")
 
 
 def test_fit_asks_for_the_dev_split() -> None:

@@ -194,6 +194,8 @@ class Team:
         return Purse(scope.ledger, most_calls(self.method, len(self.members)) or 1.0)
 
     def _admit(self, request: Request) -> None:
+        if not isinstance(request, Request):
+            raise TeamError(f"{self.name}: expected a request, Request.of({request!r}); team.ask takes a text")
         if self.method.compares and request.format is None:
             raise TeamError(f"{self.name} compares answers: the request needs an answer format, as in "
                             "Request.of(question, format=Number()); consilience.reading has Number, Choice, Exact, Free and more")

@@ -152,7 +152,10 @@ class Request:
 
     @classmethod
     def of(cls, question: str, **changes: Any) -> Self:
-        """A request with one user message."""
+        """A request with one user message. ConfigError for a format that is none, such as its name."""
+        format = changes.get("format")
+        if format is not None and not hasattr(format, "read"):
+            raise ConfigError(f"format: expected an answer format, such as consilience.reading.Number(), got {format!r}")
         return cls((Message("user", question),), **changes)
 
     @property

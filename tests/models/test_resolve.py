@@ -53,6 +53,7 @@ def test_openai_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     assert model("openai:gpt-4o-mini").card.spec == "openai:gpt-4o-mini"
     assert model("openai:org/model@2024").card.name == "org/model@2024"
+    assert model("openai:org/model@2024@http://127.0.0.1:9/v1").card.spec == "openai:org/model@2024@http://127.0.0.1:9/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.delenv("OPENAI_API_KEY")
     assert model("openai:m").card.spec == "openai:m@http://127.0.0.1:9/v1"
@@ -136,6 +137,8 @@ def test_checkpoints(tmp_path: Path) -> None:
     ("gpt-4o-mini", "begins with nursery, hf:, openai:, recorded:"),
     ("nursry", "Did you mean 'nursery'"),
     ("opnai:x", "Did you mean 'openai'"),
+    ("openai:x@localhost:8000", "whole URL, openai:x@http://localhost:8000/v1"),
+    ("openai:org/x@10.0.0.2:80/api", "whole URL, openai:org/x@http://10.0.0.2:80/api"),
     ("hf:./nowhere", "no folder"),
     ("recorded:nowhere.jsonl", "No such file"),
     ({"modle": "x"}, "`model` or `method`"),

@@ -7,6 +7,7 @@ recorded ones as they are. Without a store they come without the outer two, for 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -170,14 +171,12 @@ class Resolver:
         return [self._dressed(one.model(self.host, options, _spec(spec, f"nursery/{one.name}"))) for one in chosen]
 
     def _endpoint(self, text: str, options: dict[str, Any], spec: Spec) -> list[Model]:
-        name, _, url = text.partition("@")
-        if url and "://" not in url:
-            name, url = text, ""            # a model name may hold an @
+        name, url = _server(text)
         limits = {"concurrency": options.pop("max_concurrency", None),
                   "requests_per_minute": options.pop("requests_per_minute", None),
                   "tokens_per_minute": options.pop("tokens_per_minute", None)}
         backoff = Backoff(attempts=int(options.pop("attempts", Backoff().attempts)))
-        endpoint = Endpoint(name, url or None, **options)
+        endpoint = Endpoint(name, url, **options)
         if isinstance(spec, Mapping):
             endpoint.card = replace(endpoint.card, spec=_spec(spec, endpoint.card.spec))
         limits["concurrency"] = limits["concurrency"] or endpoint.wire.dialect.concurrency
@@ -253,6 +252,17 @@ def _mapping(text: str) -> Mapping[str, Any]:
         return dict(json.loads(text))
     except ValueError as error:
         raise ConfigError(f"{text[:80]!r} is not a member: {error}") from None
+
+
+def _server(text: str) -> tuple[str, str | None]:
+    """Model and base URL of `NAME@URL`; a name may hold an @. ConfigError for a server without `http://`."""
+    if (whole := re.fullmatch(r"(.+?)@(\w+://.+)", text)) is not None:
+        return whole[1], whole[2]
+    bare = re.search(r"@((?:localhost|[\w.-]+:\d+)(?:/.*)?)$", text)
+    if bare is not None:
+        place = bare[1] if "/" in bare[1] else f"{bare[1]}/v1"
+        raise ConfigError(f"openai:{text}: name the server by its whole URL, openai:{text[:bare.start()]}@http://{place}")
+    return text, None
 
 
 def _spec(spec: Spec, plain: str) -> str:
