@@ -6,7 +6,9 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,30 @@ def test_without_plotly_the_page_names_the_extra_and_keeps_the_rest(folder: Path
 def test_small_questions_sets_are_whole(tmp_path: Path) -> None:
     asyncio.run(run(make_plan(experiment("majority-vote"), pool=pool(), tasks=[quiz(9)]), tmp_path))
     assert len(browser(tables([read_source(tmp_path)]), [tmp_path])["questions"]) == 9
+
+
+def test_text_has_contrast_in_both_schemes() -> None:
+    """WCAG AA: 4.5 for text, on a plain ground, on the best member's row and on the strongest field of the heat map."""
+    css = resources.files("consilience.bench.report").joinpath("style.css").read_text(encoding="utf-8")
+
+    def light(color: Sequence[float]) -> float:
+        return sum(w * (v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4) for w, v in zip((0.2126, 0.7152, 0.0722), color, strict=True))
+
+    def contrast(a: Sequence[float], b: Sequence[float]) -> float:
+        low, high = sorted((light(a), light(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    def over(a: Sequence[float], b: Sequence[float], share: float) -> list[float]:
+        return [x * share + y * (1 - share) for x, y in zip(a, b, strict=True)]
+
+    for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL):
+        color = {name: [int(value[i:i + 2], 16) / 255 for i in (0, 2, 4)] for name, value in re.findall(r"--(\w+): #(\w{6})", block)}
+        heat = [int(v) / 255 for v in re.search(r"--heat: ([\d ]+)", block)[1].split()]  # type: ignore[index]
+        strength = float(re.search(r"--strength: ([\d.]+)", block)[1])  # type: ignore[index]
+        best, chosen = over(color["member"], color["panel"], 0.10), over(color["accent"], color["panel"], 0.16)
+        pairs = [*((name, color["panel"]) for name in ("ink", "soft", "accent", "good", "bad")), ("soft", color["bg"]), ("soft", chosen),
+                 ("ink", over(heat, color["panel"], strength)), ("member", best), ("soft", best)]
+        assert [(name, round(contrast(color[name], ground), 1)) for name, ground in pairs if contrast(color[name], ground) < 4.5] == []
 
 
 def test_numbers_are_written_for_people() -> None:

@@ -60,7 +60,7 @@ def costs(lines: Sequence[Standing]) -> Axis:
     dollars = {line.method: line.cost or 0.0 for line in lines}
     if all(line.cost is not None for line in lines) and any(dollars.values()):
         most = max(each(dollars).values())
-        scale, words = next(((n, words) for n, words in ((1, "question"), (1_000, "1,000 questions")) if most * n >= 0.05),
+        scale, words = next(((n, words) for n, words in ((1, "question"), (1_000, "1,000 questions")) if most * n >= 0.01),
                             (1_000_000, "million questions"))
         return Axis(f"US dollars per {words}", "$", each(dollars, scale))
     if any(line.tokens for line in lines):

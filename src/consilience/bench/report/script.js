@@ -70,7 +70,7 @@
     const notes = [];
     for (const s of spots) {
       const wide = pen.measureText(s.name).width + 4, right = s.left + 9, left = s.left - 9 - wide;
-      const box = [-7, -17, 4].flatMap((y) => [[right, s.down + y], [left, s.down + y]])
+      const box = [-7, -13, -1].flatMap((y) => [[right, s.down + y], [left, s.down + y]])
         .map(([x, y]) => [x, y, x + wide, y + high]).find(free);
       if (!box) continue;
       taken.push(box);
