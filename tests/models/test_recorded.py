@@ -184,6 +184,15 @@ def test_what_is_recorded_is_replayed(tmp_path: Path) -> None:
         assert again[0].seconds == 1.0 and again[0].usage.completion_tokens == 3
 
 
+def test_more_draws_than_a_file_holds_need_another_file(tmp_path: Path) -> None:
+    model, path = Scripted("poet", ["roses", "violets"]), tmp_path / "p.jsonl"
+    assert run(record(model, EXAMPLES, path)) == 20
+    with pytest.raises(ConfigError, match="holds 1 of the 3 draws of poet .* another file"):
+        run(record(model, EXAMPLES, path, draws=3))
+    assert run(record(model, EXAMPLES, tmp_path / "q.jsonl", draws=3)) == 20
+    assert run(record(model, EXAMPLES, tmp_path / "q.jsonl", draws=2)) == 0
+
+
 def test_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     model = Scripted("a", ["B"])

@@ -91,6 +91,7 @@ def report(
 def _price(plan: Plan, store: Path | None, json: bool) -> None:
     """What the experiment would take: a range for each run, the dev drafts, and the total with shared draws once."""
     from consilience.bench import price
+    from consilience.bench.rehearsal import REPLY_TOKENS
 
     estimates = finish(price(plan, store))
     if json:
@@ -104,7 +105,7 @@ def _price(plan: Plan, store: Path | None, json: bool) -> None:
                right=["questions", "calls", "tokens", "cost", "seconds", "at most"],
                spare=["questions", "seconds", "at most", "note", "task", "tokens"])
     say("\nRehearsed, no model was asked: from all members agreeing to all disagreeing. Draws that runs share count once in "
-        "the total.", style="dim")
+        f"the total. An answer whose length the store does not know counts {REPLY_TOKENS} tokens.", style="dim")
     if any(one.cost is None for one in estimates):
         say("cost ?: a member has no price. Give it one, in dollars per million tokens: {model: NAME, price: [PROMPT, COMPLETION]}",
             style="dim")

@@ -272,13 +272,16 @@ async def record(model: Model, examples: Iterable[Example], path: str | Path, *,
 
     Lines that the file already holds are kept and not asked again (a last line cut by a crash is taken off).
     Questions that the model cannot answer are left out; if it answers none, the first
-    error is raised.
+    error is raised. ConfigError where the file holds fewer draws of the model than are wanted now.
     """
-    path = Path(path)
+    path, examples = Path(path), list(examples)
     if path.suffix != ".jsonl":
         raise ConfigError(f"{path}: answers are recorded to a .jsonl file; compress it afterwards with gzip if you like")
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _already(path, model.card.name)
+    if scarce := [n for e in examples if (n := done.get((e.task, e.id), draws)) < draws and not e.request.sampling.greedy]:
+        raise ConfigError(f"{path} holds {min(scarce)} of the {draws} draws of {model.card.name} that are wanted for a question; "
+                          "record them into another file")
     todo = iter([e for e in examples if (e.task, e.id) not in done])
     failures: list[ModelError | NoAnswerError] = []
     with path.open("a", encoding="utf-8") as file:
@@ -302,9 +305,10 @@ async def record(model: Model, examples: Iterable[Example], path: str | Path, *,
     return written
 
 
-def _already(path: Path, model: str) -> set[tuple[str, str]]:
+def _already(path: Path, model: str) -> dict[tuple[str, str], int]:
+    """Questions that the file holds answers of the model to, and how many draws."""
     if not path.exists():
-        return set()
+        return {}
     data = path.read_bytes()
     if data and not data.endswith(b"\n"):
         data = data[:data.rfind(b"\n") + 1]
@@ -312,7 +316,8 @@ def _already(path: Path, model: str) -> set[tuple[str, str]]:
             file.truncate(len(data))
     lines: Iterator[dict[str, Any]] = (json.loads(line) for line in data.splitlines() if line.strip())
     try:
-        return {(entry["dataset"], str(entry["id"])) for entry in lines if entry["model"] == model}
+        return {(entry["dataset"], str(entry["id"])): len(entry["responses"]) if "responses" in entry else 1
+                for entry in lines if entry["model"] == model}
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} holds something else than recorded answers ({error}); name another file") from None
 
