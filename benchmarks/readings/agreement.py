@@ -2,8 +2,8 @@
 
     python benchmarks/readings/agreement.py DATA/recorded [--out docs/readings.md]
 
-Two recordings are compared: the scores of ZeroEval's GSM8K replies, and the letters of MMLU-Pro replies that were not cut
-(shorter than 1,500 characters). Ids, letters and reasons are written, never the texts.
+Three recordings are compared: the scores of ZeroEval's GSM8K and CRUXEval replies, and the letters of MMLU-Pro replies that
+were not cut (shorter than 1,500 characters). Ids, letters and reasons are written, never the texts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import gzip
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consilience.reading import Choice, Number
+from consilience.reading import Choice, Literal, Number
+from consilience.types import AnswerFormat
 
 CUT = 1500
 """MMLU-Pro replies were published up to this length."""
@@ -48,13 +49,21 @@ def lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def gsm8k(folder: Path) -> list[Compared]:
-    """ZeroEval: our score of each reply beside the published one."""
-    format = Number()
+    """ZeroEval's GSM8K: our score of each reply beside the published one."""
+    return _scored(folder / "zeroeval_gsm8k_half.jsonl.gz", Number(), _gsm8k_reason)
+
+
+def cruxeval(folder: Path) -> list[Compared]:
+    """ZeroEval's CRUXEval: the score that `format: literal` gives beside the published one."""
+    return _scored(folder / "zeroeval_cruxeval_half.jsonl.gz", Literal(), _crux_reason)
+
+
+def _scored(path: Path, format: AnswerFormat, why: Callable[[Mapping[str, Any], str | None, float], str]) -> list[Compared]:
     found = []
-    for line in lines(folder / "zeroeval_gsm8k_half.jsonl.gz"):
+    for line in lines(path):
         reading = format.read(line["response"])
         score = asyncio_run(format.score(reading, [line["reference"]]))
-        reason = "" if score == line["score"] else _gsm8k_reason(line, reading, score)
+        reason = "" if score == line["score"] else why(line, reading, score)
         found.append(Compared(line["id"], line["model"], f"{line.get('answer') is not None and 'read' or 'unread'}, "
                               f"{line['score']:g}", f"{reading is not None and 'read' or 'unread'}, {score:g}", reason))
     return found
@@ -70,6 +79,15 @@ def _gsm8k_reason(line: Mapping[str, Any], reading: str | None, score: float) ->
     if "." in reading and score == 1:
         return "a number off by rounding of floating point: equal within 1e-6 here, not in the source"
     return "another number was taken"
+
+
+def _crux_reason(line: Mapping[str, Any], reading: str | None, score: float) -> str:
+    theirs, format = line.get("answer"), Literal()
+    if score == 1 and theirs is not None and format.refer(theirs) == format.refer(line["reference"]):
+        return "the same value in another writing (spaces between items, kind of quotes): the source compares texts"
+    if score == 1:
+        return "a broken reply, of which the source reads another part"
+    return "a lone sign or a lone quote at the end of a text: we cut it off"
 
 
 def asyncio_run(call: Any) -> float:
@@ -147,7 +165,7 @@ model, and the published → our reading (`-`: none). Models of MMLU-Pro: Qw Qwe
 gemini-1.5-flash-002, Co command-r, Ll Llama-3.1-70B-Instruct.
 
 A reply *commits to one answer* when its answer phrases (`answer is`, `answer:`) name one letter only, not joined to another, and the
-source read a letter too. For GSM8K all replies count. Sources: WildEval/ZeroEval and TIGER-AI-Lab/MMLU-Pro.
+source read a letter too. For GSM8K and CRUXEval all replies count. Sources: WildEval/ZeroEval and TIGER-AI-Lab/MMLU-Pro.
 """
 
 
@@ -157,7 +175,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found = {"GSM8K scores (ZeroEval)": gsm8k(options.folder), "MMLU-Pro letters, uncut replies": mmlu_pro(options.folder)}
+    found = {"GSM8K scores (ZeroEval)": gsm8k(options.folder), "MMLU-Pro letters, uncut replies": mmlu_pro(options.folder),
+             "CRUXEval scores (ZeroEval), read as literals": cruxeval(options.folder)}
     page = "\n".join([HEAD, *(report(title, compared) for title, compared in found.items())])
     if options.out:
         options.out.write_text(page.rstrip() + "\n")

@@ -240,7 +240,7 @@ def left_out(sets: Sequence[Found]) -> str:
             "- One draft per member was recorded, under the prompt and temperature of its source; other prompts may give other errors.\n"
             "- Prices of gsm8k-hosted, a part of gsm8k-21, are list prices of the time, its tokens estimated at 4 characters; routerbench-arc has published costs.\n"
             "- Scores are of the library's reading. A member's accuracy differs from the published one by at most "
-            f"{other:.1f} points, but on cruxeval-26, where an answer may be empty, or differ by quotes and spaces alone, which the library's text answers do not tell apart, by up to {gap['cruxeval-26']:.1f}.\n"
+            f"{other:.1f} points, but on cruxeval-26, where an answer may be empty, or differ by quotes and spaces alone, which text answers do not tell apart (`format: literal` does), by up to {gap['cruxeval-26']:.1f}.\n"
             "- Models have seen some of these questions in training, not all models alike.\n"
             "- LLMBar and JudgeBench are built to be hard for judges; agreement on everyday pairs is higher.")
 

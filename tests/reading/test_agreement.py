@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -39,8 +40,15 @@ def test_mmlu_pro_letters_agree_with_the_published_ones() -> None:
     assert words and all(c.ours == "-" for c in words if c.theirs == "I")
 
 
+def test_values_of_programs_are_told_apart_to_the_last_space() -> None:
+    found = agreement().cruxeval(DATA)
+    assert len(found) == 10_400 and sum(not c.reason for c in found) / len(found) >= 0.983
+    wrong = [c for c in found if c.reason and not c.reason.startswith("the same value")]
+    assert len(wrong) / len(found) <= 0.005, Counter(c.reason for c in wrong)
+
+
 def test_the_page_lists_every_disagreement() -> None:
     module = agreement()
     page = (ROOT / "docs" / "readings.md").read_text()
-    for title, found in (("GSM8K", module.gsm8k(DATA)), ("MMLU-Pro", module.mmlu_pro(DATA))):
+    for title, found in (("GSM8K", module.gsm8k(DATA)), ("MMLU-Pro", module.mmlu_pro(DATA)), ("CRUXEval", module.cruxeval(DATA))):
         assert all(f"{c.id} " in page and c.reason in page for c in found if c.reason), title

@@ -5,9 +5,9 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilience.reading import F1, Choice, Exact, Free, Number, YesNo
+from consilience.reading import F1, Choice, Exact, Free, Literal, Number, YesNo
 
-FORMATS = [Choice(4), Number(), Exact(), F1(), Free(), YesNo()]
+FORMATS = [Choice(4), Number(), Exact(), F1(), Free(), Literal(), YesNo()]
 
 
 @given(st.lists(st.one_of(st.none(), st.text(min_size=1, max_size=20)), max_size=12))

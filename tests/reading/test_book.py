@@ -5,9 +5,9 @@ import json
 import pytest
 
 from consilience.errors import ConfigError
-from consilience.reading import F1, Choice, Exact, Free, Math, Number, YesNo, from_dict, from_name, to_dict
+from consilience.reading import F1, Choice, Exact, Free, Literal, Math, Number, YesNo, from_dict, from_name, to_dict
 
-ALL = [Choice(4), Choice(2, ("red", "blue")), Number(), Math(), Exact(), Exact(("yes", "no way")), F1(), Free(), YesNo()]
+ALL = [Choice(4), Choice(2, ("red", "blue")), Number(), Math(), Exact(), Exact(("yes", "no way")), F1(), Free(), Literal(), YesNo()]
 
 
 @pytest.mark.parametrize("format", ALL, ids=lambda f: f.name)

@@ -29,7 +29,7 @@ def ask(
                                                             "Alone it means --trace --prompts.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
-    format: Annotated[str, typer.Option(help="How answers are read and compared: free, number, math, exact, yesno, f1, "
+    format: Annotated[str, typer.Option(help="How answers are read and compared: free, number, math, exact, yesno, f1, literal, "
                                              "choice-4, exact-red|green.")] = "free",
     task: Annotated[str | None, typer.Option(help="With --example: the task whose question is asked, read as the task reads "
                                                   "it.")] = None,

@@ -12,13 +12,14 @@ from consilience.reading.choice import Choice
 from consilience.reading.exact import Exact
 from consilience.reading.f1 import F1
 from consilience.reading.free import Free
+from consilience.reading.literal import Literal
 from consilience.reading.math import Math
 from consilience.reading.number import Number
 from consilience.reading.yesno import YesNo
 from consilience.types import AnswerFormat
 
 FORMATS: Mapping[str, type] = {
-    "choice": Choice, "exact": Exact, "f1": F1, "free": Free, "math": Math, "number": Number, "yesno": YesNo}
+    "choice": Choice, "exact": Exact, "f1": F1, "free": Free, "literal": Literal, "math": Math, "number": Number, "yesno": YesNo}
 """All formats by the first word of their name."""
 
 _NAME = re.compile(r"([a-z0-9]+)(?:-(.+?))?(?:/(\d+))?")
