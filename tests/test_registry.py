@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar
 
 import pytest
@@ -95,6 +97,16 @@ def test_types_of_a_file_mean_the_same_with_and_without_put_off_annotations(tmp_
         with pytest.raises(ConfigError):
             build(cls, wrong)
     assert build(cls, {"games": 2, "trust": 0.5, "mode": "b"}).options() == {"games": 2, "trust": 0.5, "mode": "b"}
+
+
+def test_a_method_of_a_notebook_has_no_source_but_its_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = ModuleType("cell")
+    monkeypatch.setitem(sys.modules, "cell", cell)
+    exec(compile(OWN.format(later="", name="trust"), "<cell 1>", "exec"), cell.__dict__)
+    cls = find("cell:Mine")
+    assert [o.type for o in options_of(cls)][0] == "int >= 1"
+    with pytest.raises(ConfigError, match="games must be at least 1"):
+        build(cls, {"games": 0})
 
 
 @pytest.mark.parametrize(("wrong", "told"), [

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from consilience.errors import ConfigError, did_you_mean
-from consilience.method import COMMON, Method
+from consilience.method import COMMON, Count, Method, Share
 from consilience.types import digest
 
 M = TypeVar("M", bound=type[Method])
@@ -154,10 +154,16 @@ def _options(cls: type[Method]) -> list[Option]:
     for base in reversed(cls.__mro__):
         if issubclass(base, Method):
             written |= _attributes(base)
-    told = {f.name: written.get(f.name, (getattr(f.type, "__name__", str(f.type)), "")) for f in fields(cls)}
+    told = {f.name: written.get(f.name, (_name(f.type), "")) for f in fields(cls)}
     return [Option(f.name, _type(told[f.name][0]), "required" if f.default is MISSING and f.default_factory is MISSING
                    else repr(f.default if f.default is not MISSING else f.default_factory()), told[f.name][1])
             for f in fields(cls) if f.name != "learned"]
+
+
+def _name(hint: Any) -> str:
+    """The name of a type whose source is not to be had, as in a notebook."""
+    own = {Count: "Count", Share: "Share"}
+    return hint if isinstance(hint, str) else own.get(hint) or getattr(hint, "__name__", str(hint))
 
 
 _SAID = {"Count": "int >= 1", "Share": "float, 0 to 1", "Prompts": "texts by name"}
