@@ -70,7 +70,7 @@
     const notes = [];
     for (const s of spots) {
       const wide = pen.measureText(s.name).width + 4, right = s.left + 9, left = s.left - 9 - wide;
-      const box = [-7, -13, -1].flatMap((y) => [[right, s.down + y], [left, s.down + y]])
+      const box = [-7, -17, 4].flatMap((y) => [[right, s.down + y], [left, s.down + y]])
         .map(([x, y]) => [x, y, x + wide, y + high]).find(free);
       if (!box) continue;
       taken.push(box);
@@ -101,7 +101,7 @@
   const sent = (place) => data.replies[place][11] >= 0 || data.replies[place][8].some(sent);
   for (const q of data.questions) q.sent = data.prompts.length > 0 && q.a.some((a) => a[3] >= 0 && sent(a[3]));
   if (data.prompts.length)
-    $("sample-note").textContent += ` Of ${number(data.questions.filter((q) => q.sent).length)} of them it was kept what each model was really sent: choose “prompts kept” among the outcomes.`;
+    $("sample-note").textContent += ` Of ${number(data.questions.filter((q) => q.sent).length)} there is also what each model was really sent: choose “prompts kept” among the outcomes.`;
   const fill = (select, values) => {
     for (const value of values) select.append(make("option", value));
     if (!values.length) select.parentElement.hidden = true;
