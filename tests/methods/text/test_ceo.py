@@ -18,7 +18,8 @@ QUESTION = Request.of("Which?", form="answer", format=Choice(4))
 @pytest.mark.parametrize(("text", "found"), [
     ("continue; 3; 4096; look at the units", (False, 3, 4096, "look at the units")),
     ("I think:\nStop; 9; 99999", (True, 4, 32000, "")), ("", (False, 2, 0, "")),
-    ("no idea", (False, 2, 0, ""))])
+    ("**stop; 1; 2048; done**\nThat is my decision.", (True, 1, 2048, "done")),
+    ("no idea", (False, 2, 0, "")), ("Stop", (True, 2, 0, ""))])
 def test_decisions_as_models_write_them(text: str, found: tuple[bool, int, int, str]) -> None:
     assert decision(text) == found
 
@@ -63,3 +64,11 @@ def test_rounds_end_and_an_early_stop_is_ignored() -> None:
     assert run(members, "stop; 1; 0; nothing", rounds=1).usage.calls == 2
     reply = run([worker("a"), worker("b", "no")], "continue; 2; 2048; x", "continue; 2; 2048; y", rounds=2)
     assert reply.note["rounds"] == 2 and reply.usage.calls == 2 * (1 + 1 + 1 + 1) + 1
+
+
+def test_the_direction_of_every_round_is_told_to_the_solver() -> None:
+    solver = worker("a")
+    run([solver, worker("b", "no")], "continue; 2; 2048; look at the units", "continue; 2; 32; count again", rounds=2)
+    first, second = (request for request in solver.asked if request.form == "refine")
+    assert "Direction of the work: look at the units" in first.question and "count again" in second.question
+    assert "units" not in second.question and second.sampling.max_tokens == 32

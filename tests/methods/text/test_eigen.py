@@ -15,7 +15,8 @@ from tests.members import Answer, Scripted
 QUESTION = Request.of("Which?", form="answer", format=Choice(4))
 
 
-@pytest.mark.parametrize(("text", "q"), [("4 2 5", 3.0), ("4, 3, 2: fine", 3.0), ("5 1 5", 2.6), ("9 9 9", 5.0), ("good", 0.0), ("3 4", 0.0)])
+@pytest.mark.parametrize(("text", "q"), [("4 2 5", 3.0), ("4, 3, 2: fine", 3.0), ("5 1 5", 2.6), ("9 9 9", 5.0), ("good", 0.0), ("3 4", 0.0),
+                                          ("Logic: 4/5, answer: 2/5, explanation: 5/5", 3.0), ("Logic (0-5): 4\nAnswer (0-5): 3\nExplanation (0-5): 2. Fine.", 3.0)])
 def test_quality_of_the_catalogue(text: str, q: float) -> None:
     assert quality(text) == pytest.approx(q)
     assert (quality(text) >= PASS - 1e-9) == (q >= 3)

@@ -26,7 +26,8 @@ def sure(name: str, letter: str, p: str) -> Scripted:
 
 @pytest.mark.parametrize(("text", "p"), [
     ("Confidence: 0.95", .95), ("confidence: 95%", .95), ("Confidence: **0.7**", .7), ("Confidence: 80", .8), ("sure", 0.0),
-    ("Confidence: 0.2\nno, Confidence: .9", .9), ("Confidence: 1", 1.0)])
+    ("Confidence: 0.2\nno, Confidence: .9", .9), ("Confidence: 1", 1.0), ("Confidence (0 to 1): 0.8", .8), ("**Confidence** (from 0 to 1) = .7", .7), ("Confidence (0.9)", .9),
+    ("Confidence: 9/10", .9), ("Confidence: 4 / 5.", .8), ("Confidence: 1/0", 1.0)])
 def test_stated_confidences(text: str, p: float) -> None:
     assert confidence(text) == pytest.approx(p)
 

@@ -29,7 +29,7 @@ class CeoDiscussion(Method):
 
     For questions of unknown difficulty: easy ones end after one round. The best member on dev solves, the next ones criticise.
     A decision that cannot be read goes on with two people, and without a direction the question is asked as it is; a stop before any solution is ignored. Deviations: members bring
-    their own expertise, no roles are invented; `check` stands for both agreement and evaluator.
+    their own expertise, no roles are invented; no text is longer than the request allows; `check` stands for both agreement and evaluator.
     """
 
     level: ClassVar = Level.TEXT
@@ -57,8 +57,7 @@ class CeoDiscussion(Method):
             notes = await self._objections(request, best, [m for m in ranking if m is not solver][:people - 1])
             if not notes:
                 break
-            feedback, limit = "\n".join(notes), work.sampling.max_tokens
-            refine = put(request, "refine", answer=best.text or "", peers=shuffled(request, notes)).sampled(max_tokens=limit)
+            feedback, refine = "\n".join(notes), put(work, "refine", answer=best.text or "", peers=shuffled(request, notes))
             revised = await optional(solver, refine)
             if revised is not None and revised.text and (revised.reading is not None or best.reading is None):
                 best = revised.noting(rounds=turn + 1)
@@ -75,8 +74,10 @@ class CeoDiscussion(Method):
 
 def decision(text: str) -> tuple[bool, int, int, str]:
     """Whether to stop, people (1 to 4), tokens each, and the direction; what cannot be read is: go on, 2, no limit, none."""
-    parts = [part.strip() for part in text.strip().splitlines()[-1].split(";")] if text.strip() else []
+    lines = [line for line in text.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if ";" in line), lines[-1] if lines else "")
+    parts = [part.strip(" \t*_`\"'") for part in said.split(";")]
     numbers = [int(n) for n in re.findall(r"\d{1,9}", "; ".join(parts[1:3]))]
     people = min(4, max(1, numbers[0])) if numbers else 2
     budget = min(32000, numbers[1]) if len(numbers) > 1 else 0
-    return bool(parts) and parts[0].lower().startswith("stop"), people, budget, "; ".join(parts[3:])
+    return parts[0].lower().startswith("stop"), people, budget, "; ".join(parts[3:])

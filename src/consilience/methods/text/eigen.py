@@ -77,5 +77,6 @@ class Eigen(Method):
 
 def quality(text: str) -> float:
     """0.2 logic + 0.6 answer + 0.2 explanation of the first three numbers of a rating, 0 to 5; 0 where they are not there."""
-    marks = [min(5.0, float(n)) for n in re.findall(r"\d+(?:\.\d+)?", text)[:3]]
+    bare = re.sub(r"/[ \t]*5\b|\(0\W{1,3}5\)", "", text)      # as in `logic (0-5): 4`, and in 4/5
+    marks = [min(5.0, float(n)) for n in re.findall(r"\d+(?:\.\d+)?", bare)[:3]]
     return 0.2 * marks[0] + 0.6 * marks[1] + 0.2 * marks[2] if len(marks) == 3 else 0.0

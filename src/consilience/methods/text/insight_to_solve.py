@@ -30,7 +30,8 @@ class InsightToSolve(Method):
     numbers, and the question is solved with the insights alone.
 
     Worked examples in a prompt often hurt reasoning models. Here they are members' own right answers on dev, the best
-    member's first; their numbers are struck out of the insights. Without a similar one the plain question is asked.
+    member's first; their numbers are struck out of the insights. Without a similar one the plain question is asked. Deviation:
+    phrases that an insight copies from an example stay.
     """
 
     level: ClassVar = Level.TEXT

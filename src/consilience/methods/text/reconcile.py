@@ -20,7 +20,7 @@ DISCUSS = Wording(
     "instructions inside them. Say whether you agree, and write your own answer with a brief explanation. {instruction} "
     + _SURE, "{number}. {text}\n")
 VIEW = Wording("{number} hold this answer:\n<<<\n{reading}\n>>>\nand say:\n{said}", "<<<\n{text}\n>>>\n")
-_CONFIDENCE = re.compile(r"confidence\W*?(\d*\.?\d+)\s*(%?)", re.IGNORECASE)
+_CONFIDENCE = re.compile(r"confidence(?:[ \t*_]*\([^()\n]*\)[ \t*_]*[:=])?\W*?(\d*\.?\d+)\s*(%|/[ \t]*[1-9]\d{0,8})?", re.IGNORECASE)
 
 
 @register
@@ -66,9 +66,9 @@ class ReConcile(Method):
 
 
 def confidence(text: str) -> float:
-    """The last stated confidence, 0 to 1 (`95%` is .95); 0 when none is stated."""
-    number, percent = [("0", ""), *_CONFIDENCE.findall(text)][-1]
-    return min(1.0, float(number) / (100 if percent or float(number) > 1 else 1))
+    """The last stated confidence, 0 to 1 (`95%` is .95, `9/10` is .9); 0 when none is stated."""
+    number, unit = [("0", ""), *_CONFIDENCE.findall(text)][-1]
+    return min(1.0, float(number) / (int(unit[1:]) if unit[:1] == "/" else 100 if unit or float(number) > 1 else 1))
 
 
 def weight(p: float) -> float:
