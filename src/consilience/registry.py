@@ -180,7 +180,7 @@ def _attributes(cls: type) -> dict[str, tuple[str, str]]:
     """The annotated attributes of a class as they are written: the type, and the docstring under it."""
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    except (OSError, SyntaxError):
+    except (OSError, TypeError, SyntaxError):
         return {}
     found, last = {}, ""
     for node in getattr(body, "body", []):
