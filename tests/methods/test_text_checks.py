@@ -12,7 +12,7 @@ import pytest
 
 from consilience.method import Level
 from consilience.methods.text.structured_interaction import edges
-from consilience.reading import Choice
+from consilience.reading import Choice, Number
 from consilience.registry import method, methods
 from consilience.team import Team
 from consilience.types import Reply, Request, Sampling
@@ -132,6 +132,31 @@ def test_among_silent_peers_the_one_who_speaks_answers(name: str, live: int) -> 
     members = [speaker(m.name, "ABC"[i], i + 1, None if i == live else [""]) for i, m in enumerate(speakers())]
     reply = answer(Team(healthy.method, members, standing=STANDING, **roles_for(healthy.method)), QUESTION)
     assert reply.reading == "ABC"[live]
+
+
+ONE_ANSWERS = {"agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cochain", "insight-to-solve", "knowledge-card",
+               "meta-prompting", "metagpt", "self-collaboration", "self-consistency", "solo-performance", "standard-procedure",
+               "thought-mani"}
+"""Methods in which one member alone is asked for the answer; where it cannot be read, nobody else has given one."""
+
+
+@pytest.mark.parametrize("live", [0, 1, 2])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ONE_ANSWERS])
+def test_what_cannot_be_read_never_wins_over_what_can(name: str, live: int) -> None:
+    healthy = fitted(name, speakers())
+    members = [speaker(m.name, "ABC"[i], i + 1, None if i == live else ["hm"]) for i, m in enumerate(speakers())]
+    reply = answer(Team(healthy.method, members, standing=STANDING, **roles_for(healthy.method)), QUESTION)
+    assert reply.reading == "ABC"[live]
+
+
+EQUAL = ["It is 0.5.", "The answer is 1/2.", "50%", "The answer is 7.", "That makes 7."]
+
+
+@pytest.mark.parametrize("name", ["majority-vote", "fusion-of-n", "reconcile", "multiagent-debate", "abstractions-first", "dynamic-cheatsheet"])
+def test_equal_answers_count_as_equal_however_they_are_worded(name: str) -> None:
+    members = [Scripted(f"m{i}", [text]) for i, text in enumerate(EQUAL)]
+    [reply] = asyncio.run(Team(method(name), members).generate(QUESTION.having(format=Number())))
+    assert reply.reading is not None and float(reply.reading) == 0.5
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------
