@@ -222,3 +222,16 @@ def test_a_row_beyond_the_context_is_refused_before_anything_is_written() -> Non
         slots.rollback(0, 600)
     with pytest.raises(ValueError, match="forks go behind"):
         slots.fork(0, [5])
+
+
+def test_forks_go_where_nothing_is() -> None:
+    slots = Slots(network("llama", 97))
+    slots.open(2)
+    slots.push(0, [[1, 2, 3, 4]])
+    for into, words in (([0], "rows .0. hold tokens"), ([3], "forks go behind the 2 live rows")):
+        with pytest.raises(ValueError, match=words):
+            slots.fork(0, into)
+    with pytest.raises(ValueError, match="cannot take 5 tokens back from a row of 4"):
+        slots.rollback(0, 5)
+    slots.fork(0, [])
+    assert slots.length == [4, 0]

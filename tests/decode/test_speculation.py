@@ -11,12 +11,15 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
+from consilience.decode.binding import Bound
 from consilience.decode.policy import Speculation
+from consilience.decode.row import Row
 from consilience.decode.sampler import noise_key
 from consilience.decode.tensors import MeanLogits, Only, log_probs, mix_log
 from consilience.model import Combiner
 from consilience.types import Sampling
-from tests.decode.scenes import bound, broken, prompt, row, run
+from tests.decode.scenes import VOCABULARY, bound, broken, prompt, row, run
+from tests.models.local.tiny import network
 
 TINY = 7
 """A vocabulary small enough that three tokens have few outcomes."""
@@ -141,3 +144,24 @@ def test_a_drafter_that_is_lost_leaves_the_target_writing_alone() -> None:
     lost = row([prompt(4)] * 2, limit=8)
     run([broken(), bound("llama")], [lost], Speculation(Only(0)))
     assert lost.reason == "error" and list(lost.gone) == [0]
+
+
+@pytest.mark.parametrize("penalty", [1.0, 2.0])
+def test_rows_that_a_member_left_share_a_batch_with_whole_ones(penalty: float) -> None:
+    """One member cannot read token 3: it leaves the rows with it, and each row's text is what it is alone."""
+    sound, net = bound("llama"), network("qwen2", VOCABULARY, 3, tie_word_embeddings=False)
+    with torch.no_grad():
+        net.get_input_embeddings().weight[3] = torch.nan
+    blind = Bound(net, 512, None, bound("qwen2").verdict)
+    sampling = Sampling(temperature=0, repetition_penalty=penalty)
+
+    def rows() -> list[Row]:
+        prompts = [tuple(i if i != 3 else 4 for i in prompt(n, 5 + n)) + (3,) * (n % 2) for n in range(5)]
+        return [row([ids, ids], sampling, noise=n, limit=24) for n, ids in enumerate(prompts)]
+
+    together, alone = rows(), rows()
+    run([sound, blind], together, Speculation(MeanLogits(), length=3))
+    for one in alone:
+        run([sound, blind], [one], Speculation(MeanLogits(), length=3))
+    assert [r.ids for r in together] == [r.ids for r in alone] and all(r.emitted == 24 for r in together)
+    assert all(list(together[n].gone) == [1] for n in (1, 3)) and not together[0].gone

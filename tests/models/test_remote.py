@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch")
 from consilience.decode.policy import Move, Policy, Sight  # noqa: E402 (needs torch)
 from consilience.decode.tensors import MeanLogits, Only  # noqa: E402
 from consilience.errors import ModelError, TeamError  # noqa: E402
+from consilience.methods.token.contrast import Steered  # noqa: E402
+from consilience.learn.contrasts import Contrasted  # noqa: E402
 from consilience.model import Card, Combiner, HandOver, NextTokens, Price, stream_whole  # noqa: E402
 from consilience.models.remote import Remote  # noqa: E402
 from consilience.registry import method  # noqa: E402
@@ -176,3 +178,25 @@ def test_hidden_states_are_not_to_be_had() -> None:
         hidden: Sequence[int] = (0,)
     with pytest.raises(ModelError, match="a is an endpoint: it gives likely next tokens"):
         write(Inside(), Speller("a", spelling("one")))
+
+
+@pytest.mark.parametrize("scheme", [Steered(1.0, 1.0, 0.0), Contrasted(0.1, 0.5)])
+def test_who_steers_may_leave_and_who_is_steered_may_not(scheme: Combiner) -> None:
+    gone = Speller("gone", lambda prefix: ModelError("gone", reason="down"))
+    cast = [Speller("a", spelling("one two")), *(Speller(name, spelling("six two")) for name in "bc"[:2 if isinstance(scheme, Steered) else 1])]
+    assert write(scheme, *cast[:-1], gone).text == " one two"
+    with pytest.raises(ModelError, match="gone; the others cannot go on without it"):
+        write(scheme, gone, *cast[1:])
+
+
+def test_a_policy_may_read_the_text() -> None:
+    @dataclass(frozen=True)
+    class AfterStop(Policy):
+        """The second writes after a full stop."""
+        reads_text: ClassVar[bool] = True
+
+        def decide(self, sight: Sight) -> Move:
+            author = sight.ends_with(b".", b"!").long()
+            return Move((torch.arange(2)[:, None] == author) & ~sight.known, author)
+    a, b = Speller("a", spelling("One. x Two! x end")), Speller("b", spelling("x yes x no x"))
+    assert write(AfterStop(), a, b).text == " One. yes Two! no end"
