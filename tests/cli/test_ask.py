@@ -54,6 +54,12 @@ def test_prompts_show_what_each_model_was_really_sent_once_each(tmp_path: Path) 
     assert one["prompt"][0]["role"] == "user" and one["prompt"][0]["content"].startswith(QUESTION)
 
 
+def test_recorded_answers_have_no_prompts_and_that_is_said(vote: Path) -> None:
+    result = call("ask", vote, QUESTION, "--format", "number", "--prompts")
+    assert result.exit_code == 0 and "ann  answer" in result.stdout and "prompt 1" not in result.stdout
+    assert "recorded answers were given to whatever was sent then" in " ".join(result.stderr.split())
+
+
 def test_json_is_the_whole_tree(vote: Path) -> None:
     told = json.loads(call("ask", vote, QUESTION, "--format", "number", "--json").stdout)
     assert told["reading"] == "11" and told["calls"] == 3 and [p["model"] for p in told["parts"]] == ["ann", "bob", "cid"]

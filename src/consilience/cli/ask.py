@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from consilience.cli.console import err, harmless, out, say, say_json, whisper
+from consilience.cli.trace import as_json, every, tree, whole_prompts
 from consilience.cli.waiting import finish
 from consilience.errors import ConfigError, StoreError
 from consilience.model import Model
@@ -78,6 +79,8 @@ def ask(
     if prompts:
         reply = reply.having(prompt=sent(request, model.card))
     _show(reply, json, trace or prompts, live)
+    if prompts and not any(one.prompt for one in every(reply)):
+        whisper("no prompts: nobody was sent anything; recorded answers were given to whatever was sent then")
     if memory is not None:
         _remember(told, before, memory)
 
@@ -170,8 +173,6 @@ async def _listen(model: Model, request: Request, scope: Scope) -> Reply:
 
 
 def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
-    from consilience.cli.trace import as_json, prompts, tree
-
     if json:
         say_json(as_json(reply))
         return
@@ -188,5 +189,5 @@ def _show(reply: Reply, json: bool, trace: bool, live: bool) -> None:
         whisper("the answer could not be read in the format asked for", style="yellow")
     if trace:
         out().print(tree(reply))
-        for line in prompts(reply):
+        for line in whole_prompts(reply):
             out().print(line, soft_wrap=True)

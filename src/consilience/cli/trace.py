@@ -19,14 +19,14 @@ SHOWN = 240
 
 
 def tree(reply: Reply) -> Tree:
-    """The call tree of a reply; where prompts were kept, with the number that each has in `prompts`."""
+    """The call tree of a reply; where prompts were kept, with the number that each has in `whole_prompts`."""
     numbers = {prompt: place for place, prompt in enumerate(_prompts(reply), 1)}
     node = Tree(_line(reply, numbers))
     _grow(node, reply, numbers)
     return node
 
 
-def prompts(reply: Reply) -> Iterator[Text]:
+def whole_prompts(reply: Reply) -> Iterator[Text]:
     """The prompts of a call tree in full, each once: its number, to whom it went at what stage, and the messages."""
     for place, (prompt, parts) in enumerate(_prompts(reply).items(), 1):
         whom = Counter(part.model for part in parts)
@@ -41,16 +41,17 @@ def prompts(reply: Reply) -> Iterator[Text]:
 def _prompts(reply: Reply) -> dict[Prompt, list[Reply]]:
     """The replies that each prompt was answered with, in the order of the tree."""
     found: dict[Prompt, list[Reply]] = {}
-    for one in _all(reply):
+    for one in every(reply):
         if one.prompt:
             found.setdefault(one.prompt, []).append(one)
     return found
 
 
-def _all(reply: Reply) -> Iterator[Reply]:
+def every(reply: Reply) -> Iterator[Reply]:
+    """A reply and all that it was made of."""
     yield reply
     for part in reply.parts:
-        yield from _all(part)
+        yield from every(part)
 
 
 def _grow(node: Tree, reply: Reply, numbers: Mapping[Prompt, int]) -> None:
