@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from consilience.errors import StoreError
-from consilience.store import Store
+from consilience.store import Store, leases
 from consilience.store.leases import Owner
 from consilience.types import Reply, Token
 from tests.models.faults import chat, faulty
@@ -130,14 +130,35 @@ def _dead_pid() -> int:
     ({}, "busy"),
     ({"pid": _dead_pid()}, "mine"),
     ({"born": "12345"}, "mine"),                              # the number was given to another process since
-    ({"beat": time.time() - 3600}, "mine"),                   # alive, but silent for an hour
+    ({"beat": time.time() - 3600}, "busy"),                   # silent for an hour, or the clock was set: that is watched
     ({"host": "elsewhere", "pid": _dead_pid()}, "busy"),      # another machine's numbers say nothing
-    ({"host": "elsewhere", "beat": time.time() - 3600}, "mine"),
+    ({"beat": time.time() - 3600, "pid": _dead_pid()}, "mine"),
 ])
 def test_leases_of_the_dead_are_taken_over(tmp_path: Path, owner: dict[str, Any], state: str) -> None:
     with Store(tmp_path / "a.db") as store:
         _foreign_lease(tmp_path / "a.db", **owner)
         assert run(store.claim(["a"])) == [state]
+
+
+@pytest.mark.parametrize(("host", "written", "silent", "watch"), [
+    ("here", -3600.0, 60.0, 0.6), ("elsewhere", -3600.0, 60.0, 0.6), ("elsewhere", 3600.0, 0.6, 60.0)])
+def test_the_silent_are_watched_whatever_the_clock_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, written: float,
+                                                        silent: float, watch: float) -> None:
+    """Written an hour ago, or in an hour: nobody is robbed who goes on saying that he lives; who says nothing is."""
+    monkeypatch.setattr(leases, "SILENT_SECONDS", silent)
+    monkeypatch.setattr(leases, "WATCH_SECONDS", watch)
+    with Store(tmp_path / "a.db") as store:
+        where = {"host": host} if host != "here" else {}
+        _foreign_lease(tmp_path / "a.db", beat=time.time() + written, **where)
+        for _ in range(4):
+            assert run(store.claim(["a"])) == ["busy"]
+            time.sleep(0.25)
+            with sqlite3.connect(tmp_path / "a.db") as other:
+                other.execute("UPDATE owners SET beat = beat + 0.1 WHERE owner = 'other'")
+            other.close()
+        assert run(store.claim(["a"])) == ["busy"]
+        time.sleep(0.7)
+        assert run(store.claim(["a"])) == ["mine"]
 
 
 def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ BEAT_SECONDS = 2.0
 SILENT_SECONDS = 60.0
 """An owner that was silent for so long is taken for dead, whatever its process number says."""
 
+WATCH_SECONDS = 3 * BEAT_SECONDS
+"""So long it is watched before: a clock that jumps, or a machine that wakes up, makes the living look silent."""
+
 FORGOTTEN_SECONDS = 86_400.0
 """Owners that were silent for so long are forgotten; their leases are free."""
 
@@ -73,6 +76,8 @@ class Owner:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     host: str = field(default_factory=_host)
     pid: int = field(default_factory=os.getpid)
+    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The last beat of other owners, and when it was first seen, in seconds of a clock that nobody sets."""
 
     def beat(self, connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:
         """Say that this owner is alive."""
@@ -117,9 +122,18 @@ class Owner:
         return calls
 
     def _alive(self, owner: str | None, host: str | None, pid: int | None, born: str | None, beat: float | None) -> bool:
-        if owner is None or pid is None or beat is None or time.time() - beat > SILENT_SECONDS:
+        if owner is None or pid is None or beat is None or self._silent(owner, beat):
             return False
         if host != self.host:
             return True
         found = _born(pid)
         return found is not None and (not born or not found or found == born)
+
+    def _silent(self, owner: str, beat: float) -> bool:
+        """Whether it has said nothing for too long: by the time that it wrote and a while of watching, or by watching
+        alone, as when the clock was set back."""
+        now = time.monotonic()
+        if self.seen.get(owner, (None, now))[0] != beat:
+            self.seen[owner] = (beat, now)
+        watched = now - self.seen[owner][1]
+        return watched > SILENT_SECONDS or (watched > WATCH_SECONDS and time.time() - beat > SILENT_SECONDS)
