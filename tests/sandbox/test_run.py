@@ -215,6 +215,20 @@ def test_the_disk_is_small() -> None:
     assert "OSError" in caught("for i in range(64): open(f'/tmp/{i}', 'wb').write(bytes(2 ** 20))")
 
 
+def test_files_links_and_pipes_are_few(engine: Engine) -> None:
+    """Empty ones fill no disk, but memory of the kernel."""
+    if engine == "namespaces":      # bubblewrap has no such limit to set
+        assert "OSError" in caught("import os\nfor i in range(5000): os.symlink('/tmp/x', f'/tmp/{i}')")
+        assert "OSError" in caught("import os\nfor i in range(5000): os.mkdir(f'/tmp/{i}')")
+    assert "OSError" in caught("import os\nwhile True: os.pipe()")
+
+
+@pytest.mark.parametrize("code", ["def f(): return f()\nf()", "x = []\nfor _ in range(10**6): x = [x]\nrepr(x)", "import ctypes; ctypes.string_at(0)",
+                                  "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "import os; os.mkfifo('/tmp/f'); open('/tmp/f').read()"])
+def test_a_program_that_falls_or_stands_still_has_failed(code: str) -> None:
+    assert attempt(f"import sys\nsys.setrecursionlimit(10**9)\n{code}", .5).why in ("time", "memory", "failed")
+
+
 @pytest.mark.parametrize("code", ["import os\nwhile True: os.fork()", "import subprocess; subprocess.run(['/bin/sh'])",
                                   "import multiprocessing as m; p = m.Process(target=print); p.start()",
                                   "import os; os.posix_spawn('/proc/self/exe', ['x'], {})"])

@@ -27,6 +27,8 @@ AT_RECURSIVE, MOUNT_READ_ONLY, MOUNT_NOSUID = 0x8000, 0x1, 0x2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 CLONE_THREAD, ADDR_NO_RANDOMIZE = 0x00010000, 0x0040000
 EPERM, ENOSYS = 1, 38
+FILES = 4096
+"""Files, folders and links that a program may make: each takes memory of the kernel, which no other limit counts."""
 
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """Machines whose system calls are known: their AUDIT_ARCH, and their column below."""
@@ -131,7 +133,7 @@ def build(settings: dict[str, Any]) -> None:
     os.makedirs("/tmp", exist_ok=True)
     attributes = struct.pack("QQQQ", MOUNT_READ_ONLY | MOUNT_NOSUID, 0, 0, 0)
     call("mount_setattr", libc.syscall, MOUNT_SETATTR, -1, b"/", AT_RECURSIVE, attributes, len(attributes))
-    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={settings['disk']},mode=700")
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={settings['disk']},nr_inodes={FILES},mode=700")
     os.chdir("/tmp")
 
 
