@@ -20,7 +20,7 @@ from consilience.errors import ConfigError, ModelError, TeamError
 from consilience.model import Continue, Price, powers_of
 from consilience.models.openai import Endpoint
 from consilience.models.wrappers import Limited, Limits
-from consilience.types import Draws, Request, Sampling, Scope
+from consilience.types import Draws, Message, Request, Sampling, Scope, Token
 from tests.models.faults import Answer, chat, delta, error, events, faulty, hang, raw
 
 ASK = Request.of("hello", sampling=Sampling(temperature=1.0, max_tokens=12))
@@ -374,3 +374,36 @@ def test_fingerprints_tell_settings_apart() -> None:
     marks = [Endpoint("m", url, **o).card.fingerprint for o in options] + [Endpoint("n", url).card.fingerprint]
     assert len(set(marks)) == len(marks)
     assert Endpoint("m", url, price=Price(1, 1), name="x").card.fingerprint == marks[0]
+
+
+def test_tools_and_names_are_sent_as_they_are() -> None:
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    messages = (Message("user", "hello", name="ann"), Message("assistant", "", tool_calls=(call,)), Message("tool", "4", tool_call_id="c1"))
+    with faulty(chat()) as server:
+        run(Endpoint("m", server.url, dialect="openai").generate(ASK.having(messages=messages, tools=(tool,))))
+    [body] = server.bodies
+    assert body["tools"] == [tool]
+    assert body["messages"] == [{"role": "user", "content": "hello", "name": "ann"},
+                                {"role": "assistant", "content": "", "tool_calls": [call]},
+                                {"role": "tool", "content": "4", "tool_call_id": "c1"}]
+
+
+@pytest.mark.parametrize("tops", [None, [{"A": -0.1, " B": -2.5}, None]])
+def test_log_probabilities_of_completions(tops: list[dict[str, float] | None] | None) -> None:
+    told = {"tokens": ["A", "!"], "token_logprobs": [-0.1, -0.5], "top_logprobs": tops, "text_offset": [0, 1]}
+    body = {"id": "x", "object": "text_completion", "created": 0, "model": "m", "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+            "choices": [{"index": 0, "text": "A!", "finish_reason": "stop", "logprobs": told}]}
+    with faulty(raw(200, json.dumps(body))) as server:
+        [reply] = run(Endpoint("m", server.url, api="completions", dialect="vllm").generate(ASK, scope=Scope(extras=frozenset({"logprobs"}))))
+    assert server.bodies[0]["prompt"].startswith("hello") and reply.text == "A!"
+    first = () if tops is None else (("A", -0.1), (" B", -2.5))
+    assert reply.tokens == (Token("A", -0.1, first), Token("!", -0.5, ()))
+
+
+@pytest.mark.parametrize("value", [0.5, "high", None])
+def test_what_is_no_log_probability_is_an_answer_that_cannot_be_read(value: Any) -> None:
+    told = {"content": [{"token": "A", "logprob": value, "bytes": None, "top_logprobs": []}]}
+    with faulty(chat("A", logprobs=told)) as server, pytest.raises(ModelError, match="cannot be read") as caught:
+        run(Endpoint("m", server.url, dialect="vllm").generate(ASK, scope=Scope(extras=frozenset({"logprobs"}))))
+    assert caught.value.transient
