@@ -76,13 +76,17 @@ def ask(
         scope = Scope(None if budget is None else Budget(budget), example=example or "", extras=extras, live=True)
         reply = finish((_listen if live else _wait)(model, request, scope))
         told = saved.memories(model)
-    if prompts:
-        reply = reply.having(prompt=sent(request, model.card))
-    _show(reply, json, trace or prompts, live)
-    if prompts and not any(one.prompt for one in every(reply)):
-        whisper("no prompts: nobody was sent anything; recorded answers were given to whatever was sent then")
+    _show(_prompted(reply, request, model) if prompts else reply, json, trace or prompts, live)
     if memory is not None:
         _remember(told, before, memory)
+
+
+def _prompted(reply: Reply, request: Request, model: Model) -> Reply:
+    """The reply with the prompt of a model that is no team; it is said where a whole tree has none."""
+    reply = reply.having(prompt=sent(request, model.card))
+    if not any(one.prompt for one in every(reply)):
+        whisper("no prompts: nobody was sent anything; recorded answers were given to whatever was sent then")
+    return reply
 
 
 def _remember(told: Mapping[str, Any], before: Mapping[str, Any], file: Path) -> None:
