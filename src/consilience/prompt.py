@@ -29,7 +29,8 @@ _PLACE = re.compile(r"\{([a-z]+)\}")
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 """Characters that nobody sees, and that some tokenizers drop."""
 _DELIMITER = re.compile(
-    r"[<\uff1c]{3,}|[>\uff1e]{3,}|[<\uff1c\[][|\uff5c]|</?s>|<</?SYS>>|<(?:bos|eos|BOS_TOKEN|EOS_TOKEN)>|<(?:start|end)_of_(?:turn|utterance)>|"
+    r"[<\uff1c]{3,}|[>\uff1e]{3,}|[<\uff1c\[][|\uff5c]|</?s>|<</?SYS>>|<(?:bos|eos|BOS_TOKEN|EOS_TOKEN)>|"
+    r"<(?:start|end)_of_(?:turn|utterance)>|"
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT))\]")
 """What ends a quotation or a turn: the marks of our wordings (wide ones too), and of common chat templates."""
 

@@ -97,6 +97,9 @@ FORGERIES = {
     "builtins": "__builtins__ = {'AssertionError': SystemExit, 'add': print}\nbuiltins.AssertionError = SystemExit",
     "the errors": "sys.excepthook = lambda *_: None\ndef add(a, b): raise KeyboardInterrupt",
     "an error without a text": "class E(BaseException):\n    __str__ = __repr__ = lambda self: sys.exit(0)\ndef add(a, b): raise E",
+    "an error without a name": "def add(a, b): raise type('', (Exception,), {})()",
+    "an error whose name is none": "class M(type):\n    __name__ = property(lambda self: 1 / 0)\n"
+                                   "class E(Exception, metaclass=M): pass\ndef add(a, b): raise E",
     "the end": "def add(a, b): sys.exit(0)",
     "equality": "class T:\n    __eq__ = lambda self, other: True\nadd = lambda a, b: T()",
     "the equality of a number": "class T(int):\n    __eq__ = lambda self, other: True\nadd = lambda a, b: T()",

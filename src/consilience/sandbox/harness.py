@@ -75,8 +75,9 @@ def planned(tests: str) -> list[Step]:
 
 def trouble(error: BaseException, left: tuple[str, CodeType], space: dict[str, object]) -> str:
     """What went wrong; for a comparison that does not hold, with the value of its left side."""
-    said = type(error).__name__
+    said = "an error"
     try:
+        said = type(error).__name__ or said
         said = f"{said}: {error}" if str(error) else said
         if left[0] and isinstance(error, AssertionError):
             said += f" ({left[0]} is {eval(left[1], space)!r})"
@@ -114,7 +115,8 @@ def main(mark: str, program: str, tests: str) -> None:
         except BaseException as raised:
             error = raised
         if step.source:
-            tell(f"passed {number}" if error is None else f"failed {number} {trouble(error, step.left, space).encode(errors='replace').hex()}")
+            told = trouble(error, step.left, space) if error is not None else ""
+            tell(f"passed {number}" if error is None else f"failed {number} {told.encode(errors='replace').hex()}")
     tell("end")
     leave(0)        # at once: neither its threads nor what it left for the exit are waited for
 

@@ -65,14 +65,14 @@ def _judged(told: list[str], fault: str) -> Verdict:
     """The verdict in what the harness told, in order; `fault` is what ended it where something did. What was never begun has
     not passed."""
     sources: list[str] = json.loads(told[0]) if told else []
-    begun, ended = 0, dict[int, str]()
+    begun, ended = 0, dict[int, str | None]()
     for line in told[1:]:
         what, number, error = (*line.split(" "), "", "")[:3]
         begun += what == "begun"
         if what in ("passed", "failed"):
-            ended[int(number)] = bytes.fromhex(error).decode()
-    passed = tuple(sources[n] for n, error in ended.items() if not error)
-    failed = [(sources[n], error) for n, error in ended.items() if error]
+            ended[int(number)] = bytes.fromhex(error).decode() if what == "failed" else None
+    passed = tuple(sources[n] for n, wrong in ended.items() if wrong is None)
+    failed = [(sources[n], wrong) for n, wrong in ended.items() if wrong is not None]
     hung = [(sources[n], fault) for n in range(begun) if n not in ended]
     whole = "end" in told or 0 < len(sources) == begun
     return Verdict(passed, tuple(failed + hung), "" if whole else fault)

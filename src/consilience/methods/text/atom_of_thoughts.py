@@ -29,8 +29,8 @@ class AtomOfThoughts(Method):
 
     For questions of several steps; each state forgets how it came about. It ends when nothing depends on anything, when the
     contracted answer is the worse one, or at `depth`; sub-questions that cannot be read leave the answer so far.
-    Deviations: `depth` alone bounds it, not the graph's; the judge fuses the direct and the contracted answer, not the one of the sub-questions too; a decomposition
-    that cannot be read, or runs in a circle, is not asked for again.
+    Deviations: `depth` alone bounds it, not the graph's; the judge fuses the direct and the contracted answer, not the one
+    of the sub-questions too; a decomposition that cannot be read, or runs in a circle, is not asked for again.
     """
 
     level: ClassVar = Level.TEXT

@@ -27,9 +27,10 @@ class CeoDiscussion(Method):
     """A leader decides each round whether to go on, how many members work, in which direction and how long their texts may be;
     one solves, the others criticise, and the solver revises, until nobody objects or the leader stops.
 
-    For questions of unknown difficulty: easy ones end after one round. The best member on dev solves, the next ones criticise.
-    A decision that cannot be read goes on with two people, and without a direction the question is asked as it is; a stop before any solution is ignored. Deviations: members bring
-    their own expertise, no roles are invented; no text is longer than the request allows; `check` stands for both agreement and evaluator.
+    For questions of unknown difficulty: easy ones end after one round. The best member on dev solves, the next ones
+    criticise. A decision that cannot be read goes on with two people, and without a direction the question is asked as it
+    is; a stop before any solution is ignored. Deviations: members bring their own expertise, no roles are invented; no text
+    is longer than the request allows; `check` stands for both agreement and evaluator.
     """
 
     level: ClassVar = Level.TEXT

@@ -26,8 +26,8 @@ class ThoughtMani(Method):
     """An outliner writes key steps; the reasoner finds them in its own thinking block, already closed, and answers at once.
 
     Saves most of a reasoning model's thinking. When the outliner says that the question is too hard, fails or says nothing,
-    the reasoner thinks by itself, as it does when it says nothing after the outline. A reasoner that cannot continue a partial answer gets the outline in the question, which
-    is weaker. Wrong outlines hurt on hard mathematics.
+    the reasoner thinks by itself, as it does when it says nothing after the outline. A reasoner that cannot continue a
+    partial answer gets the outline in the question, which is weaker. Wrong outlines hurt on hard mathematics.
     """
 
     level: ClassVar = Level.TEXT
