@@ -89,9 +89,10 @@ def test_check_finds_damage_that_opening_does_not(tmp_path: Path) -> None:
         store.check()
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=str(tmp_path)):
-        Store(tmp_path)
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    for place in (tmp_path, Path(":memory:")):
+        with pytest.raises(StoreError, match=f"{place} is no file"):
+            Store(place)
 
 
 def test_a_place_where_nothing_can_be_written_is_refused() -> None:

@@ -53,6 +53,12 @@ def test_long_fields_of_tables_are_read(tmp_path: Path) -> None:
     assert read(write(tmp_path / "long.csv", f'q\n"{passage}\n, ""so"""\n')) == [{"q": f'{passage}\n, "so"'}]
 
 
+def test_halves_of_characters_are_question_marks(tmp_path: Path) -> None:
+    row = '{"q": "a\\ud83d", "\\uDE00": ["\\ud83d\\ude00", "\\udc00b"]}'
+    assert read(write(tmp_path / "a.jsonl", row)) == [{"q": "a?", "?": ["\U0001f600", "?b"]}]
+    assert read(write(tmp_path / "a.json", f"[{row}]")) == [{"q": "a?", "?": ["\U0001f600", "?b"]}]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])
 def test_what_is_no_utf_8_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes("caf\u00e9".encode("latin-1"))

@@ -45,6 +45,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def prepare(path: Path) -> None:
     """Create the file, or check that it is a store of this version. Nothing is ever deleted or converted."""
+    if path.is_dir() or str(path) == ":memory:":
+        raise StoreError(f"{path} is no file; a store is a file that several processes may share, such as draws.sqlite")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(path)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 """The kinds of file; the first three may be packed (`.gz`)."""
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 LONGEST = 1 << 30
 """Characters of a field of a table: passages are longer than what Python reads by default."""
 
@@ -44,10 +46,27 @@ def text(path: Path) -> str:
 
 def document(path: Path) -> Any:
     """The JSON value that a file holds."""
+    return _parsed(text(path), str(path))
+
+
+def _parsed(line: str, where: str) -> Any:
     try:
-        return json.loads(text(path))
+        value = json.loads(line)
+        return _sound(value) if _SURROGATE.search(line) else value
     except (ValueError, RecursionError) as error:
-        raise TaskError(f"{path} is not JSON: {error}") from None
+        raise TaskError(f"{where} is not JSON: {error}") from None
+
+
+def _sound(value: Any) -> Any:
+    """The value with a question mark for each half of a character that an escape left behind: no text can hold it."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_sound(part) for part in value]
+        case dict():
+            return {_sound(key): _sound(part) for key, part in value.items()}
+    return value
 
 
 def rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -66,11 +85,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, line in enumerate(text(path).split("\n"), 1):
         if line.strip():
             where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise TaskError(f"{where} is not JSON: {error}") from None
-            yield where, mapping(row, where)
+            yield where, mapping(_parsed(line, where), where)
 
 
 def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
