@@ -105,7 +105,9 @@ def test_pools_and_tasks_for_eyes(tmp_path: Path) -> None:
     assert all(name in shown for name in ("member", "ann", "bob", "cid", "text only")) and "group" not in shown.split("\n")[0]
     everyone = call("pool").stdout
     assert "generalist" in everyone and "group" in everyone.split("\n")[0] and "`nursery` alone means the first group" in everyone
+    assert "powers: Continue, Embed, Hidden, NextTokens, Score, Weights; verifier: Verify, Weights" in everyone
     one = call("pool", "generalist").stdout
+    assert "powers: Continue, Embed, " in one
     assert "name: generalist" in one and "parameters: " in one and "about: generalist" in one
     wrong = call("pool", "generalst")
     assert wrong.exit_code == 2 and "unknown pool or model 'generalst'" in wrong.stderr

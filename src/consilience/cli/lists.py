@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -238,16 +239,25 @@ def pool(
     if json:
         say_json([card(m) | ({"group": group} if group else {}) for m, group in found.items()])
     elif len(found) == 1:
-        say("\n".join(f"{key}: {value}" for key, value in card(next(iter(found))).items() if value not in ("", None, [])))
+        told = {key: value for key, value in card(next(iter(found))).items() if value not in ("", None, [])}
+        say("\n".join(f"{key}: {', '.join(map(str, v)) if isinstance(v, list) else v}" for key, v in told.items()))
     else:
         grouped = any(found.values())
-        show_table(["member", *(["group"] if grouped else []), "parameters", "$ per M tokens", "powers", "about"],
+        show_table(["member", *(["group"] if grouped else []), "parameters", "$ per M tokens", "about"],
                    [[m.card.name, *([group] if grouped else []), f"{m.card.parameters:,}" if m.card.parameters else "",
-                     _price(m), ", ".join(sorted(m.card.powers)) or "text only", m.card.description]
-                    for m, group in found.items()], right=["parameters"], spare=["powers", "parameters", "$ per M tokens"])
+                     _price(m), m.card.description] for m, group in found.items()],
+                   right=["parameters"], spare=["parameters", "$ per M tokens"])
+        say(f"\npowers: {_powers(list(found))}", style="dim")
         if grouped:
-            say("\n`nursery` alone means the first group; nursery/NAME is one member, nursery:GROUP a group. The control "
+            say("`nursery` alone means the first group; nursery/NAME is one member, nursery:GROUP a group. The control "
                 "is shown beside teams and plays in none.", style="dim")
+
+
+def _powers(found: Sequence[Model]) -> str:
+    """The powers of most models, then those of each that has others."""
+    powers = {m.card.name: ", ".join(sorted(m.card.powers)) or "text only" for m in found}
+    most = Counter(powers.values()).most_common(1)[0][0]
+    return "; ".join([most, *(f"{name}: {own}" for name, own in powers.items() if own != most)])
 
 
 def everyone() -> dict[Model, str]:
