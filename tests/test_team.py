@@ -17,9 +17,10 @@ from consilience.methods.text.majority_vote import MajorityVote
 from consilience.methods.text.mixture_of_agents import MixtureOfAgents
 from consilience.methods.text.panel import Panel
 from consilience.reading import Choice
+from consilience.registry import method
 from consilience.tasks import task
 from consilience.team import Team, run_sync
-from consilience.types import Draws, Event, Request, Scope
+from consilience.types import Draws, Event, Reply, Request, Scope
 from tests.members import Scripted, down
 
 QUESTION = Request.of("Which?", form="answer", format=Choice(3))
@@ -208,3 +209,65 @@ def test_asking_from_the_loop_that_answers_is_an_error_and_an_interrupt_ends_the
     finally:
         signal.signal(signal.SIGALRM, before)
     assert ended.wait(5)
+
+
+async def streamed(team: Team, request: Request = QUESTION) -> tuple[str, Reply]:
+    text, done = "", None
+    async for event in team.stream(request):
+        text += event.text if event.kind == "delta" else ""
+        done = event.reply or done
+    assert done is not None
+    return text, done
+
+
+def test_a_streamed_last_ask_that_fails_leaves_the_best_answer_so_far() -> None:
+    """The aggregator fails before it says a word: the layer's vote stands. One that broke off in the middle is an error."""
+    def layer(request: Request, draw: int) -> str:
+        return "A" if request.form == "answer" else "never"
+    members = [Scripted("a", layer), Scripted("b", layer)]
+    team = Team(method("mixture-of-agents", {"layers": 2}), members, aggregator=down("judge"))
+    text, reply = asyncio.run(streamed(team))
+    assert text == reply.text == "A" and reply.note["fallback"] == "last ask failed"
+    assert [(gone.member, gone.reason) for gone in reply.absent] == [("judge", "down")]
+
+    class Breaking(Scripted):
+        async def stream(self, request, draw=Draws(), scope=Scope()):  # type: ignore[no-untyped-def, override]
+            yield Event("delta", "The ans")
+            raise ModelError("the line broke", reason="down")
+    with pytest.raises(ModelError, match="the line broke"):
+        asyncio.run(streamed(Team(method("mixture-of-agents", {"layers": 2}), members, aggregator=Breaking("judge", ["A"]))))
+
+
+def test_a_streamed_ask_goes_on_to_the_next_and_ends_without_an_answer_when_all_fail() -> None:
+    team = Team(method("best-on-dev"), [down("a"), Scripted("b", [None]), Scripted("c", ["C"])])
+    text, reply = asyncio.run(streamed(team))
+    assert text == "C" and reply.note["fallback"] is True and [gone.member for gone in reply.absent] == ["a"]
+    with pytest.raises((ModelError, NoAnswerError), match="b is down"):
+        asyncio.run(streamed(Team(method("best-on-dev"), [down("a"), down("b")])))
+    with pytest.raises(NoAnswerError, match="no member produced any text"):
+        asyncio.run(streamed(Team(method("best-on-dev"), [Scripted("a", [None])])))
+
+
+def test_who_stops_listening_stops_the_work() -> None:
+    ended: list[str] = []
+
+    class Slow(Scripted):
+        async def generate(self, request, draws=Draws(), scope=Scope()):  # type: ignore[no-untyped-def, override]
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.append(self.name)
+
+    async def listen() -> None:
+        events = Team(MajorityVote(stop="never"), [Slow("a", ["A"]), Slow("b", ["A"])]).stream(QUESTION)
+        assert (await anext(events)).kind == "progress"
+        await events.aclose()   # type: ignore[attr-defined]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    asyncio.run(listen())
+    assert sorted(ended) == ["a", "b"]
+
+
+def test_a_plain_question_is_asked_without_a_format() -> None:
+    member = Scripted("a", ["Paris, I think."])
+    reply = Team(method("best-on-dev"), [member]).ask("Capital of France?", max_tokens=7)
+    assert reply.text == "Paris, I think." and member.asked[0].sampling.max_tokens == 7 and member.asked[0].question == "Capital of France?"
