@@ -29,7 +29,7 @@ class Own(cs.Method):
 
 def own(folder: Path, letter: str = "A", doc: str = "Says a letter.", more: str = "") -> Team:
     (folder / "helper.py").write_text(f"LETTER = {letter!r}  # said\n")
-    (folder / "own.py").write_text(OWN.format(doc=doc, more=more, name=len(folder.name)))
+    (folder / "own.py").write_text(OWN.format(doc=doc, more=more, name=folder.name.replace("_", "-")))
     return Team(method(f"{folder / 'own.py'}:Own"), [Scripted("a", ["A"])])
 
 
