@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilience.errors import ConfigError
+from consilience.errors import ConfigError, MissingExtraError
 from consilience.learn.embedding import Tfidf, check_name, fitted, grams, restored
 
 TEXTS = ["what color is the vase", "what color is the lamp", "compute 17 + 25", "compute 3 + 4", ""]
@@ -58,3 +60,11 @@ def test_names() -> None:
         check_name("model2vek:x")
     with pytest.raises(ConfigError, match="NAME"):
         check_name("model2vec")
+
+
+def test_libraries_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("model2vec", "sentence_transformers"):
+        monkeypatch.setitem(sys.modules, library, None)      # as it is where the extra was not installed
+    for embedding in ("model2vec:none/such", "sentence-transformers:none/such"):
+        with pytest.raises(MissingExtraError, match=rf"the embedding {embedding}.*consilience\[embed\]"):
+            fitted(embedding, ["a text"])

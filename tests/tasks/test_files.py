@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from consilience.errors import TaskError
+from consilience.tasks import files
 from consilience.tasks.files import kind, rows
 
 
@@ -76,3 +77,10 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="No such file"):
         read(tmp_path / "c.jsonl")
     assert kind(Path("x.y.csv.gz")) == ".csv"
+
+
+def test_fields_are_texts_and_lists_are_lists() -> None:
+    row = {"a": None, "b": "", "c": 0, "d": "x"}
+    assert (files.field(row, "a", "b", "c", "d"), files.field(row, "a", "e"), files.field(row)) == ("0", "", "")
+    assert [list(files.listed(value)) for value in ("x", '["a", 1]', "[1", '[{"a": 1}]', ["a"], "[sic]")] == [
+        ["x"], ["a", 1], ["[1"], ['[{"a": 1}]'], ["a"], ["[sic]"]]
