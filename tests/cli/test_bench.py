@@ -47,11 +47,14 @@ def test_a_member_whose_answers_are_not_found_is_shown(tmp_path: Path) -> None:
     assert "ann: no answer" not in told
 
 
-def test_an_interval_without_zero_that_is_no_verdict_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_table_cannot_say_is_explained_below_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = [Standing(**line) for line in json.loads(call("bench", experiment(tmp_path), "--out", tmp_path / "out", "--json").stdout)]
     line = next(line for line in board if line.kind == "method")
     show_board([replace(line, diff_low=-0.1, diff_high=0.2, verdict="no difference shown")])
-    assert "more than an interval" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "more than an interval" not in shown and "cost ?" not in shown
+    show_board([replace(line, cost=None)])
+    assert "cost ?: a member has no price" in capsys.readouterr().out
     show_board([replace(line, diff_low=0.1, diff_high=0.2, verdict="no difference shown")])
     assert "need more than an interval without zero" in capsys.readouterr().out
 

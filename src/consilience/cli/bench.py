@@ -186,6 +186,8 @@ def show_board(board: Sequence[Standing]) -> None:
                     "seconds"], rows, title=about, right=["score", "difference", "unread", "calls", "tokens", "cost", "seconds"],
                    spare=["level", "95% interval", "seconds", "tokens", "difference", "unread", "cost"])
         say("calls, tokens and seconds: mean per question; cost: of all questions; unread: no answer was found in the text", style="dim")
+        if any(line.cost is None for line in lines):
+            say("cost ?: a member has no price, or its recording holds neither costs nor tokens", style="dim")
         if any(line.verdict not in ("better", "worse") and (line.diff_low or 0.0) * (line.diff_high or 0.0) > 0 for line in lines):
             say("▲ and ▼ need more than an interval without zero: p below .05 too, adjusted for the number of methods", style="dim")
         if order := next((line.memory for line in lines if line.memory), ""):
