@@ -30,8 +30,7 @@ class Eigen(Method):
     again; then a selector verifies all (at most 26 different ones) and names one.
 
     For hard questions with long solutions, where averaging loses the good one. A rating that cannot be read counts 0; a
-    rewrite that states no answer is not taken; when no answer is named, a vote decides. Deviation: without the monitor that
-    retrieves documents.
+    rewrite that states no answer is not taken; when no answer is named, a vote decides. Deviation: nothing is retrieved.
     """
 
     level: ClassVar = Level.TEXT
