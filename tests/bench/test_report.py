@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from consilience.bench import make_plan, report, run
@@ -21,7 +22,8 @@ from consilience.bench.report.browser import QUESTIONS, browser
 from consilience.bench.report.figures import costs, front
 from consilience.bench.results import prompted
 from consilience.bench.statistics import Interval
-from consilience.bench.table import read_source, tables
+from consilience.bench.report.views import task_view
+from consilience.bench.table import Column, TaskTable, read_source, tables
 from tests.bench.scenes import experiment, pool, quiz
 
 
@@ -55,6 +57,16 @@ def test_findings_say_plainly_what_is_shown_and_what_is_not(folder: Path) -> Non
     assert verdict(-0.1, Interval(-0.15, -0.05), 0.01) == "worse"
     assert verdict(0.1, Interval(0.05, 0.15), 0.05) == "no difference shown"
     assert verdict(0.1, Interval(0.0, 0.15), 0.01) == "no difference shown"
+
+
+def test_findings_name_the_methods_that_are_worse() -> None:
+    table = TaskTable("t", ["1", "2"], ["", ""], ["1", "2"], best="m")
+    table.columns.append(Column("m", "member", "member", False, Path(), {"score": np.ones(2)}, ["", ""]))
+    lines = [replace(standing("m", 1.0), kind="member"), *(replace(standing(name, 1.0), verdict="worse") for name in "abcdef")]
+    said = task_view(table, lines).findings
+    assert "No method is shown to be better than it." in said
+    assert "6 of 6 methods are shown to be worse than it: a, b, c, d and 2 more." in said
+    assert "1 of 1 methods is shown to be worse than it: a." in task_view(table, lines[:2]).findings
 
 
 def test_differences_are_to_the_member_chosen_on_dev_and_adjusted_over_methods(folder: Path) -> None:
@@ -124,9 +136,9 @@ def test_where_prices_are_unknown_tokens_stand_on_the_axis_and_else_calls() -> N
     calls = costs([standing("a", None, calls=10), standing("b", 0.0, calls=30)])
     assert calls.title == "calls per question" and calls.values == {"a": 1.0, "b": 3.0} and not calls.log
     assert costs([standing("a", 0.0, 10), standing("b", 0.0, 0)]).log is False, "nothing has no place on a log axis"
-    figure = front([standing("a", 1.0), replace(standing("b", 90.0), kind="control"), standing("c", 80.0)])
-    assert [spot["name"] for spot in figure["spots"]] == ["a", "c", "b"]
-    assert figure["data"][1]["hovertext"] == ["b<br>50.0% [40.0, 60.0]<br>$9.00 per question"]
+    figure = front([standing("a", 1.0), replace(standing("b<i>", 90.0), kind="control"), standing("c", 80.0)])
+    assert [spot["name"] for spot in figure["spots"]] == ["a", "c", "b<i>"]
+    assert figure["data"][1]["hovertext"] == ["b&lt;i&gt;<br>50.0% [40.0, 60.0]<br>$9.00 per question"]
 
 
 def test_text_of_models_cannot_break_out_of_the_page(tmp_path: Path) -> None:

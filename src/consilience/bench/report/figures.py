@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from consilience.bench.leaderboard import Standing
@@ -88,7 +89,7 @@ def front(board: Sequence[Standing]) -> dict[str, Any]:
 
 
 def _spots(own: Sequence[Standing], axis: Axis, kind: str) -> dict[str, Any]:
-    told = [f"{s.method}<br>{100 * s.score:.1f}% [{100 * s.ci_low:.1f}, {100 * s.ci_high:.1f}]<br>"
+    told = [f"{escape(s.method)}<br>{100 * s.score:.1f}% [{100 * s.ci_low:.1f}, {100 * s.ci_high:.1f}]<br>"
             f"{axis.write(axis.values[s.method])} {axis.title.removeprefix('US dollars ')}" for s in own]
     return {"type": "scatter", "mode": "markers", "name": kind, "role": kind,
             "x": [axis.values[s.method] for s in own], "y": [100 * s.score for s in own],

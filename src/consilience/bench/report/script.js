@@ -74,7 +74,7 @@
         .map(([x, y]) => [x, y, x + wide, y + high]).find(free);
       if (!box) continue;
       taken.push(box);
-      notes.push({x: figure.log ? Math.log10(s.x) : s.x, y: s.y, xshift: box[0] - s.left, yshift: s.down - box[1], text: s.name.replaceAll("<", "&lt;"),
+      notes.push({x: figure.log ? Math.log10(s.x) : s.x, y: s.y, xshift: box[0] - s.left, yshift: s.down - box[1], text: s.name.replaceAll("&", "&amp;").replaceAll("<", "&lt;"),
         xanchor: "left", yanchor: "top", showarrow: false, borderpad: 0, font: {size: 12, color: ink}});
     }
     window.Plotly.relayout(place, {annotations: notes});

@@ -14,6 +14,10 @@ from consilience.bench.plan import RESAMPLED
 from consilience.bench.table import Column, TaskTable
 
 
+NAMED = 4
+"""Methods that a sentence names at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gain:
     """What a team adds to its members on one task."""
@@ -101,11 +105,14 @@ def _findings(table: TaskTable, board: Sequence[Standing], room: st.Headroom | N
     better = [line for line in methods if line.verdict == "better"]
     if better:
         first = better[0]
-        said.append(f"{len(better)} of {len(methods)} methods are shown to be better than it. The highest is "
+        said.append(f"{_are(better, methods)} shown to be better than it. The highest is "
                     f"{first.method}: {percent(first.score)}, {points(first.difference)} points "
                     f"[{points(first.diff_low)}, {points(first.diff_high)}].")
     elif methods:
         said.append("No method is shown to be better than it.")
+    worse = [line for line in methods if line.verdict == "worse"]
+    if worse:
+        said.append(f"{_are(worse, methods)} shown to be worse than it: {_names(worse)}.")
     if room is not None:
         said.append(f"A perfect choice among the members' first answers would reach {percent(room.oracle)}.")
     aside = [c.method for c in table.columns if c.beside]
@@ -115,3 +122,13 @@ def _findings(table: TaskTable, board: Sequence[Standing], room: st.Headroom | N
         said.append(f"{name}, shown beside the teams, reaches {percent(line.score)}; "
                     + (f"{len(above)} of {len(methods)} methods score higher." if above else "no method scores higher."))
     return said
+
+
+def _are(some: Sequence[Standing], every: Sequence[Standing]) -> str:
+    return f"{len(some)} of {len(every)} methods {'is' if len(some) == 1 else 'are'}"
+
+
+def _names(lines: Sequence[Standing]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(lines) - NAMED
+    return ", ".join(line.method for line in lines[:NAMED]) + (f" and {more} more" if more > 0 else "")
