@@ -96,6 +96,38 @@ def test_bootstrap_of_clusters_is_wider_when_clusters_agree(jitter: float) -> No
     assert s.shared_source(["a", "a", ""]) is not None
 
 
+def test_a_question_without_a_source_is_one_of_its_own() -> None:
+    assert s.shared_source(["a", "", "", "b"]) is None
+    labels = s.shared_source(["a", "a", *[""] * 40])
+    scores = np.array([1.0, 1.0, *[1.0, 0.0] * 20])
+    assert labels is not None and len(set(labels)) == 41
+    assert s.standard_error(scores, labels) == pytest.approx(s.standard_error(scores), rel=0.1)
+
+
+@pytest.mark.parametrize(("scores", "clusters", "units"), [
+    ([0.5], None, 1), ([0.5] * 9, None, 9), ([1.0], None, 1), ([1.0] * 12, list("aaabbbcccddd"), 4), ([0.0] * 4, list("aabb"), 2)])
+def test_no_spread_is_no_certainty(scores: list[float], clusters: list[str] | None, units: int) -> None:
+    found = s.interval_of_mean(np.array(scores), clusters)
+    assert (found.low, found.high) == (s.wilson(scores[0] * units, units).low, s.wilson(scores[0] * units, units).high)
+    assert found.high - found.low > 0.2
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_handful_that_differs_alike_proves_nothing(n: int, sign: float) -> None:
+    differences = np.full(n, sign)
+    found = s.interval_of_difference(differences)
+    assert found.low <= sign <= found.high and found.low < found.high
+    if s.mcnemar((differences > 0) * 1.0, (differences < 0) * 1.0) > 0.2:
+        assert found.holds_zero
+    assert s.interval_of_difference(np.zeros(n)) == s.Interval(0.0, 0.0)
+
+
+def test_intervals_of_differences_are_the_bootstraps_where_there_is_spread() -> None:
+    differences = np.random.default_rng(1).integers(-1, 2, 80) * 1.0
+    assert s.interval_of_difference(differences) == s.percentiles(s.resampled_means(differences))
+
+
 def test_oracle_headroom_and_emergence_of_the_worked_example() -> None:
     members = np.array([[1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 1, 0, 0, 0]], float)
     room = s.headroom(members)

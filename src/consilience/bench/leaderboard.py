@@ -76,15 +76,9 @@ def rank(table: TaskTable, sources: Sequence[Source]) -> list[Standing]:
     for i, column in enumerate(columns):
         difference = None
         if reference is not None and ps[i] is not None:
-            difference = st.percentiles(st.resampled_means(column.score - reference.score, clusters))
-        lines.append(_line(table, column, sources, _interval(column, clusters), difference, ps[i], adjusted.get(i)))
+            difference = st.interval_of_difference(column.score - reference.score, clusters)
+        lines.append(_line(table, column, sources, st.interval_of_mean(column.score, clusters), difference, ps[i], adjusted.get(i)))
     return sorted(lines, key=lambda line: (-line.score, line.cost if line.cost is not None else math.inf))
-
-
-def _interval(column: Column, clusters: Sequence[str] | None) -> st.Interval:
-    if clusters is None and st.is_binary(column.score):
-        return st.wilson(column.sum("score"), len(column.score))
-    return st.percentiles(st.resampled_means(column.score, clusters))
 
 
 def _line(table: TaskTable, column: Column, sources: Sequence[Source], interval: st.Interval,

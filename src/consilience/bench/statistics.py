@@ -64,8 +64,9 @@ def _sums(columns: np.ndarray, clusters: Sequence[str]) -> np.ndarray:
 
 
 def shared_source(clusters: Sequence[str]) -> Sequence[str] | None:
-    """The labels if any source has two questions, else None."""
-    return clusters if any(clusters) and len(set(clusters)) < len(clusters) else None
+    """The labels if any source has two questions, else None. A question without a label is a source of its own."""
+    own = [label or f"\0{place}" for place, label in enumerate(clusters)]
+    return own if len(set(own)) < len(own) else None
 
 
 def resampled_means(scores: np.ndarray, clusters: Sequence[str] | None = None, *, resamples: int = RESAMPLES,
@@ -92,6 +93,32 @@ def percentiles(means: np.ndarray) -> Interval:
     """The percentile interval of bootstrap means."""
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
+
+
+def interval_of_mean(scores: np.ndarray, clusters: Sequence[str] | None = None) -> Interval:
+    """Of the mean of scores in 0..1: Wilson's where they are right or wrong and independent, else the bootstrap's. Where
+    resampling shows no spread at all (one question, or equal ones), Wilson's for as many questions as there are units."""
+    if clusters is None and is_binary(scores):
+        return wilson(float(scores.sum()), len(scores))
+    found = percentiles(resampled_means(scores, clusters))
+    units = _units(scores, clusters)
+    return found if found.high > found.low else wilson(float(scores.mean()) * units, units)
+
+
+def interval_of_difference(differences: np.ndarray, clusters: Sequence[str] | None = None) -> Interval:
+    """Of the mean of paired differences, by the bootstrap. Where all units differ alike, resampling shows no spread, and a
+    handful of them would prove anything: then the unseen ones (Wilson's bound on their share) are taken to differ the other
+    way. Equal scores on all questions are no difference."""
+    found = percentiles(resampled_means(differences, clusters))
+    if found.high > found.low or found.low == 0:
+        return found
+    units = _units(differences, clusters)
+    other = found.low * (2 * wilson(units, units).low - 1)
+    return Interval(min(other, found.low), max(other, found.low))
+
+
+def _units(scores: np.ndarray, clusters: Sequence[str] | None) -> int:
+    return len(scores) if clusters is None else len(set(clusters))
 
 
 def is_binary(scores: np.ndarray) -> bool:
