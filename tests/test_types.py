@@ -37,3 +37,10 @@ def test_other_content_is_another_key(changes: dict[str, Any]) -> None:
 def test_a_whole_number_is_the_same_temperature() -> None:
     whole, real = Request.of("?", sampling=Sampling(temperature=0)), Request.of("?", sampling=Sampling(temperature=0.0))
     assert whole == real and whole.key() == real.key() == digest(whole.content()) == digest(real.content())
+
+
+def test_copies_know_their_fields() -> None:
+    with pytest.raises(TypeError, match="Request has no field 'sede'"):
+        Request.of("why?").having(sede=1)
+    assert Request((Message("system", "be brief"),)).question == "", "no user, no question"
+    assert Request((Message("user", "first"), Message("assistant", "x"), Message("user", "last"))).question == "last"

@@ -128,3 +128,10 @@ def test_recorded_scores_alone_play_only_methods_that_read_no_text(tmp_path: Pat
     reasons = {x.name: x.reason for x in plan.left_out}
     assert reasons["majority-vote"] == "it reads texts, and only scores were recorded"
     assert {"best-on-dev", "oracle"} <= {r.name for r in plan.runs}
+
+
+def test_a_pool_of_nobody_and_an_experiment_of_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="pool: no members"):
+        make_plan(experiment("majority-vote"), pool=[], tasks=[quiz()])
+    with pytest.raises(ConfigError, match="pool: two members are called 'low'"):
+        make_plan(experiment("majority-vote"), pool=[knower("low", .1), knower("low", .2)], tasks=[quiz()])

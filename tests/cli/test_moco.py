@@ -137,8 +137,15 @@ def test_a_missing_task_file_is_said(tmp_path: Path) -> None:
     ("{", "is not JSON"), ("[]", "must hold an object"), ('{"methud": "x"}', "Did you mean 'method'"),
     ('{"method": "text_majority_vote", "task": "gsm8k", "model_names": []}', "model_names must be a list"),
     ('{"method": "text_majority_voting", "task": "gsm8k", "model_names": ["a"]}', "Did you mean 'text_majority_vote'"),
+    ('{"method": "text_majority_vote", "task": 5, "model_names": ["a"]}', "task must be a text, found 5"),
+    ('{"method": "text_majority_vote", "task": "gsm8k", "model_names": ["a", 5]}', "model_names: expected names of models, found 5"),
 ])
 def test_a_wrong_config_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "config.json").write_text(text)
     result = call("import-moco", tmp_path / "config.json")
     assert result.exit_code == 2 and message in result.stderr
+
+
+def test_a_config_that_is_not_there_is_said(tmp_path: Path) -> None:
+    result = call("import-moco", tmp_path / "none.json")
+    assert result.exit_code == 2 and "there is no config" in result.stderr
