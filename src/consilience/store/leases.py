@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 BEAT_SECONDS = 2.0
 """How often an owner says that it is alive."""
