@@ -25,7 +25,7 @@ from consilience.purse import Ask, Purse, evenly
 from consilience.reading import Number
 from consilience.store import Store
 from consilience.team import Team
-from consilience.types import Draws, Reply, Request, Sampling, Scope, Token, Usage
+from consilience.types import Draws, Reply, Request, Sampling, Scope, Usage
 from tests.members import Scripted
 
 ASK = Request.of("How many?", form="answer", format=Number(), sampling=Sampling(max_tokens=100))

@@ -18,7 +18,7 @@ from consilience.decode.policy import Material, Move, Policy, Sight
 from consilience.decode.row import Row
 from consilience.decode.union import Union, pool_union
 from consilience.types import Sampling
-from tests.decode.test_bridge import TOKENIZERS, encoded, words
+from tests.decode.test_bridge import encoded, words
 from tests.models.local.tiny import network
 
 FAMILIES = ("qwen2", "llama", "gpt2")

@@ -177,7 +177,7 @@ def test_not_even_loopback_is_reached(server: tuple[int, list[object]]) -> None:
     port, callers = server
     assert "PermissionError" in caught(f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)")
     assert "PermissionError" in caught("import socket; socket.socket(socket.AF_UNIX)")
-    raw = attempt(f"""
+    raw = attempt("""
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 for family in (1, 2, 10, 16, 17, 38, 40):

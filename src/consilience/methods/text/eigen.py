@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilience.gather import Members, Wave, ask_again, ask_all, ask_some, different, optional, plurality, put, shuffled, stated
-from consilience.method import Count, Level, Method, Role
+from consilience.method import Level, Method, Role
 from consilience.prompt import LETTERS, worded
 from consilience.reading import Choice, Free
 from consilience.registry import register
