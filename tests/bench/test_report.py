@@ -20,9 +20,9 @@ from consilience.bench.leaderboard import Standing, standings, verdict
 from consilience.bench.report import numbers
 from consilience.bench.report.browser import QUESTIONS, browser
 from consilience.bench.report.figures import costs, front
+from consilience.bench.report.views import task_view
 from consilience.bench.results import prompted
 from consilience.bench.statistics import Interval
-from consilience.bench.report.views import task_view
 from consilience.bench.table import Column, TaskTable, read_source, tables
 from tests.bench.scenes import experiment, pool, quiz
 
