@@ -40,6 +40,14 @@ def test_trivial_cases_start_no_process() -> None:
     assert equality._pool is None
 
 
+def test_runaway_expressions_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equality, "_pool", None)
+    endless = r"\boxed{1" + "+1" * 1500 + "}"
+    assert asyncio.run(Math().score(Math().read(endless), ["x+1"])) == 0.0
+    assert asyncio.run(Math().group([Math().read(endless), "x+1", Math().read(endless)])) == [0, 1, 0]
+    assert equality._pool is None
+
+
 def test_reading_is_quick() -> None:
     text = "The answer is $\\frac{1}{2}$."
     start = time.process_time()
