@@ -407,3 +407,21 @@ def test_three_tasks_share_one_report(tmp_path: Path) -> None:
     plan = make_plan(replace(experiment("majority-vote")), pool=pool(), tasks=[quiz(), quiz(12, name="other")])
     outcome = asyncio.run(run(plan, tmp_path))
     assert {(x.task, x.questions) for x in outcome.leaderboard} == {("quiz", 30), ("other", 12)}
+
+
+def test_what_shows_itself_late_leaves_one_contestant_out_and_no_half_column(tmp_path: Path) -> None:
+    """The trial before a run sees some questions only. Here two recorded members disagree on the last one, and only then
+    the method asks them for something that was not recorded."""
+    task = quiz(30, dev=0)
+    lines = [{"dataset": "quiz", "id": one.id, "model": name, "prompt": one.question, "response": "B" if (name, i) == ("bob", 29) else "A"}
+             for i, one in enumerate(task.test) for name in ("ann", "bob")]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    told: list[Progress] = []
+    outcome = bench(tmp_path / "out", "fusion-of-n", "majority-vote", members=recorded_models(tmp_path / "r.jsonl"), task=task,
+                    controls=False, progress=told.append)
+    assert {row["method"] for row in rows(tmp_path / "out")} == {"ann", "bob", "majority-vote"}
+    assert len(of(tmp_path / "out", "majority-vote")) == 30, "the others go on"
+    [left] = outcome.left_out
+    assert (left.name, left.task) == ("fusion-of-n", "quiz") and "is recorded: it was asked the question alone, not the prompt form 'fuse'" in left.reason
+    assert [p.method for p in told if p.stage == "left out"] == ["fusion-of-n"]
+    assert {line.method for line in outcome.leaderboard} == {"ann", "bob", "majority-vote"}
