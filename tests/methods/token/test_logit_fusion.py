@@ -17,7 +17,7 @@ from consilience.methods.token.logit_fusion import LogitFusion
 from consilience.model import Model
 from consilience.models.local import LocalHost, LocalModel
 from consilience.team import Team
-from consilience.types import Request
+from consilience.types import Request, Scope
 from tests.members import Scripted
 from tests.methods.local import models
 from tests.models.local.tiny import checkpoint
@@ -90,6 +90,11 @@ def test_members_decode_together_and_all_are_on_the_bill(three: list[Model]) -> 
     [reply] = asyncio.run(Team(LogitFusion(), three).generate(REQUEST))
     assert reply.text and reply.usage.calls == 3 and len(reply.parts) == 1
     assert text(Team(LogitFusion(), three)) == reply.text == text(Team(LogitFusion(), three[::-1]))
+
+
+def test_what_all_were_sent_stays_with_the_text_where_it_is_wanted(three: list[Model]) -> None:
+    [reply] = asyncio.run(Team(LogitFusion(), three).generate(REQUEST, scope=Scope(extras=frozenset({"prompts"}))))
+    assert [(m.role, m.name, m.content) for m in reply.parts[0].prompt] == [("user", None, "Say something.")]
 
 
 def test_a_prompt_that_does_not_fit_is_an_absence_not_a_crash(three: list[Model]) -> None:
