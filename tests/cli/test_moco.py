@@ -98,10 +98,11 @@ def test_remarks_and_last_commas_as_in_the_guide_of_moco_are_left_out(tmp_path: 
     (tmp_path / "guide.json").write_text("""{
         "method": "api_prompt_routing", // names like "<type>_<approach>.py"
         "task": "agieval",
-        "model_names": ["https://host/model, 1", "model_2",], // a list
+        "model_names": ["https://host/model, 1", "model_2",], //////////////////////////////////////////////////////////////////////////////// a list
         "hyperparameters": {
             "batch_size": 8, // per GPU batch size
             // and then, method-specific hyperparameters
+            ////////////////////////////////////////////////////////////////////////////////
         }
     }""")
     result = call("import-moco", tmp_path / "guide.json")

@@ -163,7 +163,7 @@ def import_moco(
     whisper(f"written: {out}. Next: consilience bench {out} --dry-run")
 
 
-_REMARK = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|//.*|,(?=(?:\s|//.*)*[}\]])')
+_REMARK = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|//.*|,(?=(?:\s|//.*\n)*[}\]])')
 """A text, which stays, or what MoCo's guide writes into its configs and JSON does not know: a remark, a last comma."""
 
 
