@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from consilience.decode.vocabulary import Vocabulary
-from consilience.errors import ModelError
+from consilience.decode.vocabulary import Vocabulary, tokenizer_of
+from consilience.errors import ConfigError, ModelError
 from tests.decode.words import byte_level, sentence_piece, word_piece
 from tests.models.local.tiny import tokenizer
 
@@ -58,3 +61,17 @@ def test_tokenizers_that_are_not_made_of_pieces_are_refused() -> None:
     with pytest.raises(ModelError, match="not pieces of text") as caught:
         Vocabulary.of(word_piece(), 3)
     assert caught.value.reason == "refused"
+
+
+def test_tokenizers_of_folders(tmp_path: Path) -> None:
+    tokenizer().save_pretrained(tmp_path / "whole")
+    found = tokenizer_of(tmp_path / "whole")
+    assert type(found) is PreTrainedTokenizerFast and found.get_vocab() == tokenizer().get_vocab()
+    (tmp_path / "empty").mkdir()
+    broken = shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    (broken / "tokenizer_config.json").write_text("{")
+    cut = shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    (cut / "tokenizer.json").write_text('{"version": "1.0"}')
+    for name in ("empty", "broken", "cut"):
+        with pytest.raises(ConfigError, match=f"the tokenizer of .*{name} cannot be loaded"):
+            tokenizer_of(tmp_path / name)

@@ -175,3 +175,15 @@ def test_a_policy_sees_who_has_left() -> None:
     run([bound("llama")], alone)
     assert [r.ids for r in rows] == [r.ids for r in alone]
     assert all(set(r.authors) == {1} and r.gone for r in rows)
+
+
+def test_a_policy_that_decides_nothing_and_what_is_no_combiner_are_named() -> None:
+    @dataclass(frozen=True)
+    class Undecided(Policy):
+        def decide(self, sight: Sight) -> Move:
+            return Move()
+
+    with pytest.raises(ValueError, match="Undecided.* gave neither scores nor an author"):
+        run([bound("llama"), bound("qwen2")], rows_of(1, 2), Undecided())
+    with pytest.raises(TypeError, match="has no `combine`, and is no decode.policy.Policy"):
+        run([bound("llama")], rows_of(1, 1), object())      # type: ignore[arg-type]
