@@ -72,6 +72,8 @@ def test_tokenizers_of_folders(tmp_path: Path) -> None:
     (broken / "tokenizer_config.json").write_text("{")
     cut = shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     (cut / "tokenizer.json").write_text('{"version": "1.0"}')
-    for name in ("empty", "broken", "cut"):
+    newer = shutil.copytree(tmp_path / "whole", tmp_path / "newer")
+    (newer / "tokenizer.json").write_text('{"version": "1.0", "added_tokens": [], "model": {"type": "Unheard"}}')
+    for name in ("empty", "broken", "cut", "newer"):
         with pytest.raises(ConfigError, match=f"the tokenizer of .*{name} cannot be loaded"):
             tokenizer_of(tmp_path / name)

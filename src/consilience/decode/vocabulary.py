@@ -35,7 +35,7 @@ def tokenizer_of(folder: Path, trust_remote_code: bool = False) -> PreTrainedTok
         named = json.loads(told.read_text("utf-8")).get("tokenizer_class") if told.exists() else None
         kind = PreTrainedTokenizerFast if named in GENERIC and (folder / "tokenizer.json").exists() else AutoTokenizer
         found: PreTrainedTokenizerBase = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:      # the library raises bare ones, such as for a file that a newer version wrote
         raise ConfigError(f"the tokenizer of {folder} cannot be loaded: {error}") from error
     return found
 
