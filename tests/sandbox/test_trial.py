@@ -58,6 +58,12 @@ def test_tests_that_test_nothing(tests: str) -> None:
     assert verdict(ADD, tests) == Verdict()
 
 
+def test_a_test_that_cannot_be_compiled_fails_alone() -> None:
+    found = verdict(ADD, "assert add(1, 1) == 2\nassert (await add(1, 1)) == 2\nassert (yield) == 2\nreturn 5\nassert add(2, 2) == 4")
+    assert found.passed == ("assert add(1, 1) == 2", "assert add(2, 2) == 4")
+    assert [error.split(":")[0] for _, error in found.failed] == ["SyntaxError"] * 2
+
+
 def test_reports_are_cut() -> None:
     found = verdict(ADD, "\n".join(f"assert add({i}, 1) == 0, 'x' * 500" for i in range(40)))
     assert len(found.failed) == 40 and len(found.report) == 2000

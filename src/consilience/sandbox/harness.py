@@ -26,10 +26,10 @@ class Step:
         self.source, self.left = "", ("", compile("None", "tests.py", "eval"))
         if isinstance(node, ast.Assert) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             self.source = ast.unparse(node)
-        if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
-            self.left = ast.unparse(node.test.left), compile(ast.Expression(node.test.left), "tests.py", "eval")
         self.code: CodeType | str
         try:
+            if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
+                self.left = ast.unparse(node.test.left), compile(ast.Expression(node.test.left), "tests.py", "eval")
             own = ast.fix_missing_locations(ast.Module([Comparing().visit(node)], []))
             self.code = compile(own, "tests.py", "exec")
         except (SyntaxError, ValueError) as error:
