@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -61,3 +65,42 @@ def test_a_key_that_cannot_be_sent_is_broken_and_not_shown(monkeypatch: pytest.M
     monkeypatch.setenv("OPENAI_API_KEY", "secr\u00e9t")
     result = call("doctor")
     assert result.exit_code == 1 and "OPENAI_API_KEY holds" in result.stdout and "secr" not in result.stdout.replace("secret", "")
+
+
+@contextmanager
+def listing(body: str, content_type: str = "application/json") -> Iterator[str]:
+    """The address of a server that gives one body to whoever asks what it has."""
+    class Lists(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", content_type)
+            self.send_header("content-length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Lists) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_an_endpoint_tells_what_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [{"id": f"m{i}", "object": "model", "created": 0, "owned_by": "x"} for i in range(7)]
+    with listing(json.dumps({"object": "list", "data": models})) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        findings = {f["area"]: f for f in json.loads(call("doctor", "--json").stdout)}
+    assert findings["endpoint"]["state"] == "ok" and findings["endpoint"]["found"] == f"{url}: 7 models (m0, m1, m2, m3, m4, …)"
+
+
+@pytest.mark.parametrize(("body", "kind"), [("<html>Welcome</html>", "text/html"), ("[]", "application/json"), ("{}", "application/json"),
+                                            ('{"data": [{"name": "m"}]}', "application/json"), ('{"data": 5}', "application/json"),
+                                            ("{", "application/json")])
+def test_an_address_of_something_else_is_no_endpoint(monkeypatch: pytest.MonkeyPatch, body: str, kind: str) -> None:
+    with listing(body, kind) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        result = call("doctor", "--json")
+    finding = {f["area"]: f for f in json.loads(result.stdout)}["endpoint"]
+    assert finding["state"] in ("broken", "missing") and url in finding["found"] and finding["todo"]

@@ -184,14 +184,20 @@ def _endpoint() -> Finding:
 
     from consilience.models.openai import OPENAI_URL, key_for
 
+    place, none = base or "the default endpoint", ""
     try:
         client = OpenAI(api_key=key_for(base or OPENAI_URL), timeout=WAIT, max_retries=0)
-        names = [m.id for m in client.models.list()]
+        names = [m.id for m in client.models.list() if isinstance(m.id, str)]
+    except (AttributeError, TypeError, ValueError):         # the library takes what came for a list of models
+        return Finding("endpoint", "broken", f"{place}: what answers there is no list of models",
+                       "is OPENAI_BASE_URL right? It often ends in /v1")
     except (OpenAIError, ConfigError) as error:
-        if isinstance(error, APIStatusError) and error.status_code not in (401, 403):
-            return Finding("endpoint", "missing", f"{base or 'the default endpoint'}: the server answers, but lists no models "
-                           f"(status {error.status_code})", "name one yourself: consilience ask openai:NAME \"Hello\" shows whether it works")
-        return Finding("endpoint", "broken", f"{base or 'the default endpoint'}: {' '.join(str(error).split())}",
-                       "check OPENAI_BASE_URL, OPENAI_API_KEY and whether the server runs")
+        if not isinstance(error, APIStatusError) or error.status_code in (401, 403):
+            return Finding("endpoint", "broken", f"{place}: {' '.join(str(error).split())}",
+                           "check OPENAI_BASE_URL, OPENAI_API_KEY and whether the server runs")
+        names, none = [], f" (status {error.status_code})"
+    if not names:
+        return Finding("endpoint", "missing", f"{place}: the server answers, but lists no models{none}",
+                       "name one yourself: consilience ask openai:NAME \"Hello\" shows whether it works")
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return Finding("endpoint", "ok", f"{base or 'the default endpoint'}: {len(names)} models ({some})")
+    return Finding("endpoint", "ok", f"{place}: {len(names)} models ({some})")
