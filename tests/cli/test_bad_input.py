@@ -43,6 +43,7 @@ def refused(*arguments: object) -> str:
     ("pool: ['recorded:./sums.jsonl']\ntasks: [nursry]\n", "Did you mean 'nursery'?"),
     (POOL.replace("[", "['recorded:./sums.jsonl#ann', ", 1), "two members are called 'ann'; name each once"),
     (POOL + "methods: [{majority-vote: {as: ann}}]\n", "give it another with `as`"),
+    (VOTE + "roles: {verifer: ann}\n", "roles: no method has the role 'verifer'. Did you mean 'verifier'"),
 ])
 def test_wrong_experiments(tmp_path: Path, text: str, message: str) -> None:
     recording(tmp_path)

@@ -24,8 +24,11 @@ from consilience.types import Sampling
 DEV = 200
 """Largest number of dev questions used for fitting and choosing, unless the experiment says otherwise."""
 
-TASK_OPTIONS = ("task", "form", "format", "columns", "dev_share", "name")
-"""Options of a task in an experiment."""
+TASK_OPTIONS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "task": (str, "a text"), "form": (str, "answer or steps"), "format": ((str, Mapping), "the name of an answer format"),
+    "columns": (Mapping, "a mapping such as {question: prompt}"), "dev_share": ((int, float), "a number between 0 and 1"),
+    "name": (str, "a text")}
+"""Options of a task in an experiment, the types of their values, and what they are."""
 
 _PATHS = ("recorded:", "")
 _OWN = ("members", "roles", "as")
@@ -160,6 +163,9 @@ def _task(key: str, value: Any, folder: Path) -> Source:
     for name in value:
         if name not in TASK_OPTIONS:
             raise ConfigError(f"{key}: unknown option {name!r}.{did_you_mean(str(name), TASK_OPTIONS)}")
+        kinds, what = TASK_OPTIONS[name]
+        if not isinstance(value[name], kinds) or isinstance(value[name], bool):
+            raise ConfigError(f"{key}: {name} is {what}, got {value[name]!r}")
     return {**value, "task": _located(value["task"], folder)}
 
 

@@ -11,7 +11,7 @@ from consilience.bench.experiment import Entry, Experiment, Source
 from consilience.bench.fits import needs_fit
 from consilience.bench.lineup import Pool, leaves, make_pool
 from consilience.bench.split import DevSplit
-from consilience.errors import ConfigError, ModelError, NoAnswerError, TaskError, TeamError
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TaskError, TeamError, did_you_mean
 from consilience.methods.route.best_on_dev import BestOnDev
 from consilience.methods.route.random_member import RandomMember
 from consilience.methods.text.self_consistency import SelfConsistency
@@ -140,6 +140,7 @@ def make_plan(experiment: Experiment, *, pool: Sequence[Model] | None = None,
     questions = tuple(_questions(experiment, task, recorded) for task in loaded)
     left_out: list[LeftOut] = []
     teams = _teams(experiment, lineup, left_out)
+    _refuse_unknown_roles(experiment, teams)
     runs = [run for task in questions for run in _runs(experiment, lineup, teams, task, left_out)]
     if not runs:
         raise ConfigError("nothing can run: " + "; ".join(f"{one.name}: {one.reason}" for one in left_out))
@@ -200,6 +201,15 @@ def _teams(experiment: Experiment, pool: Pool, left_out: list[LeftOut]) -> list[
             continue
         found.append(Contestant(entry.name, "method", str(team.method.level), team))
     return found
+
+
+def _refuse_unknown_roles(experiment: Experiment, teams: Sequence[Contestant]) -> None:
+    """A role of the experiment goes to the methods that have it; one that no method has is a mistake."""
+    own = [type(team.model.method) for team in teams if isinstance(team.model, Team)]
+    known = {role.name for cls in (*methods().values(), *own) for role in cls.roles}
+    for name in experiment.roles:
+        if name not in known:
+            raise ConfigError(f"roles: no method has the role {name!r}.{did_you_mean(name, known)}")
 
 
 def extras_of(team: Team) -> frozenset[str]:

@@ -172,6 +172,8 @@ class Resolver:
 
     def _endpoint(self, text: str, options: dict[str, Any], spec: Spec) -> list[Model]:
         name, url = _server(text)
+        if not name or name.startswith("@"):
+            raise ConfigError(f"openai:{text} names no model; name one, such as openai:gpt-4o-mini or openai:name@http://host:8000/v1")
         limits = {"concurrency": options.pop("max_concurrency", None),
                   "requests_per_minute": options.pop("requests_per_minute", None),
                   "tokens_per_minute": options.pop("tokens_per_minute", None)}
@@ -240,8 +242,10 @@ def _price(value: Any, who: str) -> Price:
     if isinstance(value, Price):
         return value
     try:
-        prompt, completion = value
-        return Price(float(prompt), float(completion))
+        prompt, completion = map(float, value)
+        if not (0 <= prompt < float("inf") and 0 <= completion < float("inf")):
+            raise ValueError
+        return Price(prompt, completion)
     except (TypeError, ValueError):
         raise ConfigError(f"{who}: price is [dollars per million prompt tokens, per million completion tokens], "
                           f"got {value!r}") from None
