@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from consilience.cli.console import err, say, say_json
 from consilience.cli.waiting import finish
-from consilience.errors import ConfigError, TaskError
+from consilience.errors import ConfigError
 from consilience.learn.goals import Aimed
 from consilience.method import COMMON, Method
 from consilience.team import Team
@@ -39,8 +39,6 @@ def fit(
 
     bound = saved.load(team, changed=True)
     dev = load_task(task, limit=limit, seed=seed).dev
-    if not dev:
-        raise TaskError(f"task {task} has no dev questions to learn from")
     folder = out or team.parent / f"{_stem(team)}-fitted"
     if folder.exists() and any(folder.iterdir()) and not (folder / "team.yaml").exists():
         raise ConfigError(f"{folder} holds something else than a team; name another folder with --out")

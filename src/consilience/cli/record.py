@@ -12,7 +12,6 @@ from rich.markup import escape
 from consilience.cli.ask import find, worn
 from consilience.cli.console import err, say
 from consilience.cli.waiting import finish
-from consilience.errors import TaskError
 
 
 def record(
@@ -39,8 +38,6 @@ def record(
     found = load_task(task, limit=limit, seed=seed)
     parts = {"dev": [found.dev], "test": [found.test], "both": [found.dev, found.test]}[split]
     examples = [example for part in parts for example in part]
-    if not examples:
-        raise TaskError(f"task {task} has no questions in {split}")
     with worn(find(model), store) as asked:
         name = re.sub(r"[^\w.-]+", "-", f"{found.name}-{asked.card.name}")
         path = out or Path(f"{name}.jsonl")
