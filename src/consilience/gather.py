@@ -395,6 +395,14 @@ async def ask_some(members: Sequence[Member], requests: Sequence[Request]) -> li
     return (await attempt_each(members, requests)).firsts if members else []
 
 
+async def ask_enough(members: Sequence[Member], requests: Sequence[Request]) -> list[Reply | None]:
+    """`ask_some` where a quorum that the user asks for must answer: NoAnswerError with fewer."""
+    wave = await attempt_each(members, requests)
+    if wave.members and wave.members[0].run.quorum > 1:
+        check_quorum(wave)
+    return wave.firsts
+
+
 async def optional(member: Member, request: Request) -> Reply | None:
     """One reply, or None where the member failed: for asks that a method can do without."""
     return (await ask_some([member], [request]))[0]
@@ -481,6 +489,6 @@ def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
             lambda cost: reserved.settle(Ask.of(whole, cut, 1).most if cost is None else cost))
 
 
-__all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each",
+__all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each", "ask_enough",
            "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "different", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
            "stage_of", "tally", "timed", "together", "winner", "write_together"]

@@ -15,7 +15,7 @@ from unicodedata import normalize
 import pytest
 
 from consilience.bench.rehearsal import Rehearsal, Rehearsing
-from consilience.errors import ConfigError, ModelError, TeamError
+from consilience.errors import ConfigError, ModelError, NoAnswerError, TeamError
 from consilience.formula import most_calls
 from consilience.method import Level, Method
 from consilience.model import Model
@@ -251,6 +251,36 @@ def test_more_members_than_letters_answer_or_are_refused_before_any_call(name: s
         assert "at most 26" in str(error) and not any(member.asked for member in members)
         return
     assert answer(team, QUESTION).reading
+
+
+ONE_BY_ONE = {"agent-reinforce", "atom-of-thoughts", "blackboard", "ceo-discussion", "cochain", "heterogeneous-swarm", "insight-to-solve",
+              "meta-prompting", "metagpt", "plan-gen", "self-collaboration", "self-consistency", "solo-performance", "standard-procedure",
+              "thought-mani"}
+"""Methods in which no stage asks all members for what they have to say."""
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ONE_BY_ONE])
+def test_a_quorum_must_answer(name: str) -> None:
+    for quorum, gone in ((2, 1), (3, 1), (9, 0)):
+        method = fitted(name, speakers(), options={**OPTIONS.get(name, {}), "quorum": quorum}).method
+        members = [speaker("a", "A", 1, [ModelError("gone", reason="down")] if gone else None), *speakers()[1:]]
+        team = Team(method, members, standing=STANDING, **roles_for(method))
+        if gone and quorum == 3:
+            with pytest.raises(NoAnswerError, match="2 of 3 members answered, the quorum is 3"):
+                answer(team, QUESTION)
+        else:
+            assert answer(team, QUESTION).text
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_member_that_takes_too_long_is_absent(name: str, slow: int) -> None:
+    method = fitted(name, speakers(), options={**OPTIONS.get(name, {}), "timeout": 10.0}).method
+    members = speakers()
+    members[slow].seconds = 100.0
+    reply = answer(Team(method, members, standing=STANDING, **roles_for(method)), QUESTION)
+    assert reply.text and (not members[slow].asked or ("abc"[slow], "timeout") in {(a.member, a.reason) for a in reply.absent})
+    assert reply.seconds <= 10.0 * reply.usage.calls
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------

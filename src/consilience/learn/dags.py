@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from consilience.gather import Members, Wave, ask_some, plurality, price_of, put, shuffled
+from consilience.gather import Members, Wave, ask_enough, plurality, price_of, put, shuffled
 from consilience.method import Cast, Last
 from consilience.prompt import worded
 from consilience.types import Reply, Request, Wording
@@ -64,7 +64,7 @@ async def flow(request: Request, members: Members, nodes: Sequence[Node]) -> Las
     said: list[Reply | None] = [None] * len(nodes)
     for level in levels(nodes[:-1]):
         asked = [nodes[i].ask(request, said) for i in level]
-        for i, reply in zip(level, await ask_some([members[nodes[i].member] for i in level], asked), strict=True):
+        for i, reply in zip(level, await ask_enough([members[nodes[i].member] for i in level], asked), strict=True):
             said[i] = reply
     spoken = [(members[node.member], (reply,)) for node, reply in zip(nodes, said, strict=True) if reply is not None and reply.text]
     last = members[nodes[-1].member]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from consilience.gather import Members, Wave, ask_all, ask_some, plurality
+from consilience.gather import Members, Wave, ask_all, ask_enough, ask_some, plurality
 from consilience.method import Count, Level, Method, Role
 from consilience.prompt import worded
 from consilience.reading import Free
@@ -48,7 +48,7 @@ class AbstractionsFirst(Method):
         if not insights:
             return await plurality(request, await ask_all(members, request))
         solves = [worded(request, SOLVE, request.format, insight=text) for text in insights]
-        said = await ask_some([m for m in members for _ in solves], solves * len(members))
+        said = await ask_enough([m for m in members for _ in solves], solves * len(members))
         rows = [said[i * len(solves):(i + 1) * len(solves)] for i in range(len(members))]
         wave = Wave(members.everyone, tuple(tuple(r for r in row if r is not None) for row in rows))
         return (await plurality(request, wave)).noting(insights=insights)

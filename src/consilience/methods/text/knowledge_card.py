@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from consilience.gather import Member, Members, ask_some, optional, put, shuffled
+from consilience.gather import Member, Members, ask_enough, optional, put, shuffled
 from consilience.method import Cast, Count, Last, Level, Method, Role, check_letters
 from consilience.prompt import worded
 from consilience.reading import Free, YesNo
@@ -60,7 +60,7 @@ class KnowledgeCard(Method):
         if self.direction == "top-down":
             tellers = await self._wanted(request, tellers, answerer)
         tell = worded(request, TELL, Free()).sampled(max_tokens=min(self.max_tokens, request.sampling.max_tokens))
-        return [r.text for r in await ask_some(tellers, [tell] * len(tellers)) if r is not None and r.text]
+        return [r.text for r in await ask_enough(tellers, [tell] * len(tellers)) if r is not None and r.text]
 
     async def _wanted(self, request: Request, tellers: Sequence[Member], answerer: Member) -> list[Member]:
         """The member whose knowledge the answerer asks for, if any; a reply that cannot be read asks for none."""
