@@ -29,7 +29,8 @@ class Magicore(Method):
     by rewards decides; else each solution is reviewed and refined, and the best-rated of old and new are kept.
 
     For questions of which some are hard, with a good verifier; its scores become rewards from 0 to 1. Only four or more spread
-    answers leave a vote open: take many samples. Without a verifier's answer, the majority's. Deviation: `process` is optional.
+    answers leave a vote open: take many samples. Without a verifier's answer, the majority's. Deviations: `process` is
+    optional; what is usual is learned on dev.
     """
 
     level: ClassVar = Level.TEXT
