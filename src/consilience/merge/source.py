@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INDEX = "model.safetensors.index.json"
+"""Which part holds which weights, where there are several."""
 HEAD = "lm_head.weight"
 FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """Types that are merged, with their names in torch."""
@@ -140,7 +141,7 @@ def header(file: Path) -> tuple[dict[str, Any], int]:
             raw = stream.read(size) if size < file.stat().st_size else b""
         if raw.startswith(b"{"):
             return dict(json.loads(raw)), 8 + size
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise ConfigError(f"{file} is no readable safetensors file: {error}") from None
     raise ConfigError(f"{file} is no readable safetensors file, or it was cut short")
 
@@ -151,7 +152,7 @@ def json_in(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{file.parent} is no checkpoint: it has no {file.name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{file} must hold a JSON object")

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import operator
 import re
-import struct
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from consilience.errors import ConfigError, MissingExtraError, ModelError
+from consilience.merge.source import INDEX, header, json_in
 from consilience.types import digest
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _FACTS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
           "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "adapter_config.json")
-INDEX = "model.safetensors.index.json"
-"""Which part holds which weights, where there are several."""
 _HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
@@ -49,12 +46,12 @@ class Checkpoint:
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.json of the model, the base's for an adapter."""
-        return _json(self.root / "config.json")
+        return json_in(self.root / "config.json")
 
     @cached_property
     def adapter(self) -> dict[str, Any]:
         """adapter_config.json, empty for a whole checkpoint."""
-        return _json(self.path / "adapter_config.json") if self.base else {}
+        return json_in(self.path / "adapter_config.json") if self.base else {}
 
     @cached_property
     def text(self) -> dict[str, Any]:
@@ -145,7 +142,7 @@ def _download(name: str, revision: str | None) -> Path:
 
 
 def _base_of(path: Path, base: str | Path | None) -> Path:
-    named = base or _json(path / "adapter_config.json").get("base_model_name_or_path")
+    named = base or json_in(path / "adapter_config.json").get("base_model_name_or_path")
     if not named:
         raise ConfigError(f"the adapter {path} names no base model; give base=")
     for folder in (Path(named), path / named, path.parent / named):
@@ -191,7 +188,7 @@ def _refuse_remote_code(found: Checkpoint) -> None:
         return
     for name in ("config.json", "tokenizer_config.json"):
         file = found.root / name
-        remote = _json(file).get("auto_map") if file.exists() else None
+        remote = json_in(file).get("auto_map") if file.exists() else None
         if remote and not _native(str(found.config.get("model_type"))):
             raise ConfigError(f"{found.root} wants to run its own code ({name}: auto_map {sorted(remote)}). "
                               "If you trust its author, pass trust_remote_code=True.")
@@ -205,33 +202,17 @@ def _native(model_type: str) -> bool:
     return model_type in CONFIG_MAPPING
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{file.parent} is no checkpoint: it has no {file.name}") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{file} must hold a JSON object")
-    return found
-
-
 def optional_json(file: Path) -> dict[str, Any]:
     """A JSON object, empty where there is no such file."""
-    return _json(file) if file.exists() else {}
+    return json_in(file) if file.exists() else {}
 
 
 def count_numbers(file: Path) -> int:
     """Numbers in a safetensors file, from its header alone."""
     try:
-        with file.open("rb") as opened:
-            [size] = struct.unpack("<Q", opened.read(8))
-            header = json.loads(opened.read(size))
-        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+        shapes = [entry["shape"] for name, entry in header(file)[0].items() if name != "__metadata__"]
         return sum(math.prod(map(operator.index, shape)) for shape in shapes)
-    except (OSError, ValueError, OverflowError, MemoryError, RecursionError, LookupError, TypeError, AttributeError,
-            struct.error) as error:
+    except (LookupError, TypeError) as error:
         raise ConfigError(f"{file} is no readable safetensors file: {error}") from error
 
 
