@@ -490,5 +490,5 @@ def _pay_together(members: Sequence[Member], powers: Sequence[NextTokens],
 
 
 __all__ = ["Class", "Member", "Members", "Run", "Wave", "absence", "agreed", "ask_again", "ask_all", "ask_each", "ask_enough",
-           "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "different", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
-           "stage_of", "tally", "timed", "together", "winner", "write_together"]
+           "ask_ranked", "ask_some", "at_once", "classes", "clock", "decode_together", "different", "legible", "optional", "plurality", "place_of", "price_of", "put", "render", "shuffled",
+           "stage_of", "stated", "tally", "timed", "together", "winner", "write_together"]

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from consilience.bench import make_plan, report, run
-from consilience.bench.leaderboard import Standing, standings, verdict
-from consilience.bench.report import numbers
+from consilience.bench.leaderboard import Standing, verdict
+from consilience.bench.report import numbers, publish
 from consilience.bench.report.browser import QUESTIONS, browser
 from consilience.bench.report.figures import costs, front
 from consilience.bench.report.views import task_view
@@ -70,7 +70,7 @@ def test_findings_name_the_methods_that_are_worse() -> None:
 
 
 def test_differences_are_to_the_member_chosen_on_dev_and_adjusted_over_methods(folder: Path) -> None:
-    board = {line.method: line for line in standings([folder])}
+    board = {line.method: line for line in publish([folder])[1]}
     assert {line.reference for line in board.values()} == {"high"}
     vote = board["majority-vote"]
     assert vote.difference == pytest.approx(vote.score - board["high"].score)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consilience.bench import statistics as st
 from consilience.bench.results import write_text
-from consilience.bench.table import Column, Source, TaskTable, read_source, tables
+from consilience.bench.table import Column, Source, TaskTable
 
 ALPHA = 0.05
 
@@ -56,12 +56,6 @@ class Standing:
     spent: float | None
     fit_cost: float | None
     memory: str = ""
-
-
-def standings(folders: Sequence[Path]) -> list[Standing]:
-    """The leaderboard of one or several results folders: by task, then score, best first."""
-    sources = [read_source(Path(folder)) for folder in folders]
-    return [line for table in tables(sources) for line in rank(table, sources)]
 
 
 def rank(table: TaskTable, sources: Sequence[Source]) -> list[Standing]:
