@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import consilience as cs
 from helper import LETTER
 {more}
-@cs.register
 @dataclass(frozen=True)
 class Own(cs.Method):
     """{doc}"""
