@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from consilience.errors import StoreError
 from consilience.store import Store
 from consilience.store.database import explain
+from consilience.types import Reply
 
 
 def test_a_new_store_makes_its_folder(tmp_path: Path) -> None:
@@ -87,6 +89,20 @@ def test_check_finds_damage_that_opening_does_not(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(StoreError, match="damaged"), Store(path) as store:
         store.check()
+
+
+def test_one_damaged_draw_is_named_and_can_be_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Store(path) as store:
+        asyncio.run(store.keep([("a", Reply("x")), ("b", Reply("y"))]))
+        with sqlite3.connect(path) as other:
+            other.execute("UPDATE draws SET reply = '{' WHERE id = 'a'")
+        with pytest.raises(StoreError, match="damaged in one draw: .*DELETE") as caught:
+            store.draws(["a"])
+        assert store.draws(["b"])["b"].text == "y"
+        with sqlite3.connect(path) as other:
+            other.execute(str(caught.value).split('"')[-2])
+        assert set(store.draws(["a", "b"])) == {"b"}
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

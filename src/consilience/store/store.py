@@ -62,8 +62,15 @@ class Store:
         if not ids:
             return {}
         marks = ",".join("?" * len(ids))
-        return {one: unpack(reply) for one, reply in
+        return {one: self._unpacked(one, reply) for one, reply in
                 self._read(f"SELECT id, reply FROM draws WHERE id IN ({marks})", tuple(ids))}
+
+    def _unpacked(self, one: str, packed: str) -> Reply:
+        try:
+            return unpack(packed)
+        except StoreError as error:
+            raise StoreError(f"{self.path} is damaged in one draw: {error}. All others can be read; take it out with: "
+                             f"sqlite3 {self.path} \"DELETE FROM draws WHERE id = '{one}'\"") from error
 
     async def claim(self, ids: Sequence[str], again: bool = False) -> list[str]:
         """For each draw: `mine` to generate, `stored` meanwhile, or `busy` in another process.
