@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 import consilience as cs
-from consilience.errors import TeamError
+from consilience.errors import NoAnswerError, TeamError
 from consilience.method import Method
 from consilience.methods.route.knn_router import KnnRouter
 from consilience.methods.token.entropy_cascade import EntropyCascade
@@ -120,8 +120,14 @@ class TestTogether:
     def test_draws_repeat_under_a_seed(self, pair: list[Model]) -> None:
         hot = replace(GREEDY, sampling=Sampling(temperature=1.5, max_tokens=6))
 
+        async def text(draw: int) -> str | None:
+            try:
+                return (await Team(LogitFusion(pool="probabilities"), pair).generate(hot, Draws(1, draw)))[0].text
+            except NoAnswerError:
+                return None     # the end was drawn at once; noise hangs on the servers' ports, so now and then it is
+
         async def texts() -> list[str | None]:
-            return [r.text for r in await Team(LogitFusion(pool="probabilities"), pair).generate(hot, Draws(6))]
+            return await asyncio.gather(*map(text, range(8)))
 
         first = asyncio.run(texts())
         assert first == asyncio.run(texts()) and len(set(first)) > 1
