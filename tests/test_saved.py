@@ -221,6 +221,12 @@ def test_what_is_no_team_or_of_no_file_cannot_be_saved(tmp_path: Path, monkeypat
     assert not (tmp_path / "x").exists()
 
 
+def test_a_space_after_the_colon_of_a_member_is_named(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("method: majority-vote\nmembers:\n  - hf: a/b\n")
+    with pytest.raises(ConfigError, match="is no member: a model is one text, without a space after the colon, such as 'hf:a/b'"):
+        saved.load(tmp_path, resolve)
+
+
 def test_a_member_that_became_several_is_named(tmp_path: Path) -> None:
     saved.save(Team(MajorityVote(), [Named("a", ["A"])]), tmp_path / "t")
     with pytest.raises(ConfigError, match="a was one member and is now 2"):

@@ -86,10 +86,17 @@ def _spelled(entry: Any) -> Any:
         return entry
     [(method, told)] = entry.items()
     if not isinstance(told, Mapping):
+        if isinstance(told, str):
+            raise ConfigError(f"{entry!r} is no member: {one_text(method, told)}")
         return entry
     options = {"members": [], **told}
     own = {name: options.pop(key) for key, name in (("as", "name"), ("members", "members"), ("roles", "roles")) if key in options}
     return {"method": method, **own, "options": options}
+
+
+def one_text(name: object, rest: str) -> str:
+    """What is wrong with `hf: org/name`, which YAML reads as a mapping."""
+    return f"a model is one text, without a space after the colon, such as '{name}:{rest}'"
 
 
 Entry = Annotated[str | MemberFile | TeamFile, BeforeValidator(_spelled)]

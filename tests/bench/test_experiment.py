@@ -105,6 +105,11 @@ def test_broken_files_are_named(tmp_path: Path, text: str, message: str) -> None
         load(tmp_path / "nowhere.yaml")
 
 
+def test_a_space_after_the_colon_of_a_model_is_named() -> None:
+    with pytest.raises(ConfigError, match="options of 'hf' are a mapping, got 'a/b'.*without a space.*'hf:a/b'"):
+        parse({"pool": [{"hf": "a/b"}], "tasks": ["nursery"]})
+
+
 def test_what_is_resolved_parses_to_the_same_experiment() -> None:
     first = parse({"pool": ["nursery", {"model": "openai:x", "price": [1, 2]}], "tasks": ["nursery", {"task": "q", "form": "steps"}],
                    "methods": ["best-on-dev", {"majority-vote": {"draws": 3, "as": "vote of 3"}},

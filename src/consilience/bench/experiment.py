@@ -18,7 +18,7 @@ from typing import Any
 
 from consilience.errors import ConfigError, did_you_mean
 from consilience.method import kebab
-from consilience.saved import located, read_yaml
+from consilience.saved import located, one_text, read_yaml
 from consilience.types import Sampling
 
 DEV = 200
@@ -215,7 +215,8 @@ def _entry(key: str, value: Any, folder: Path) -> Entry:
     [(name, options)] = value.items()
     options = {} if options is None else options
     if not isinstance(options, Mapping):
-        raise ConfigError(f"{key}: the options of {name!r} are a mapping, got {options!r}")
+        hint = f". If it is a model: {one_text(name, options)}" if isinstance(options, str) else ""
+        raise ConfigError(f"{key}: the options of {name!r} are a mapping, got {options!r}{hint}")
     saved = _saved(str(name), folder)
     members, roles, label = (options.get(own) for own in _OWN)
     made = Entry(
