@@ -45,6 +45,13 @@ def test_what_a_method_imports_counts_and_words_about_it_do_not(tmp_path: Path) 
     assert code_digest(own(tmp_path)) == first
 
 
+def test_a_file_beside_it_that_is_no_python_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "dataclasses.py").write_text("print 'of another age'\n")
+    first = code_digest(own(tmp_path))
+    (tmp_path / "dataclasses.py").write_text("print 'of another time'\n")
+    assert code_digest(own(tmp_path)) != first
+
+
 def test_the_code_of_a_nested_team_counts(tmp_path: Path) -> None:
     def nested(letter: str) -> str:
         return code_digest(Team(method("majority-vote"), [own(tmp_path, letter), Scripted("b", ["B"])]))

@@ -55,8 +55,13 @@ def files(cls: type[Method]) -> dict[Path, str]:
 
 @lru_cache(maxsize=None)
 def _read(file: Path, changed: int, size: int) -> tuple[str, Sequence[Path]]:
-    """Digest of a file's code as it is now, and the files that it imports."""
-    tree = ast.parse(file.read_bytes())
+    """Digest of a file's code as it is now, and the files that it imports. A file that is no Python, and only bears the
+    name of something imported, counts by its bytes."""
+    source = file.read_bytes()
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return digest(source.hex()), []
     places = {place for name in set(_imported(tree)) for place in _places(name, file.parent)}
     return digest(ast.unparse(_Bare().visit(tree))), [place for place in places if place.is_file()]
 
